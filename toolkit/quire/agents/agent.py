@@ -1,0 +1,279 @@
+"""An agent: a model with instructions, typed input and output, and tools."""
+
+from __future__ import annotations
+
+import asyncio
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic_core import from_json
+
+from quire.agents import turn as turns
+from quire.agents.llm import LLM
+from quire.agents.tool import Offer, Tool, as_tool
+from quire.core.errors import DefinitionError
+from quire.core.events import Said
+from quire.core.messages import ToolCall, ToolResult
+from quire.core.ports import Answer, Model, ModelRequest
+from quire.core.schema import checked, fields_of, render, type_name
+from quire.run.calls import ask_model, use_tool
+from quire.run.context import Context
+from quire.run.naming import calling_place
+from quire.run.runnable import Runnable
+from quire.views.shapes import AgentHead, AgentSnapshot, AgentTool, Facts, Graph
+
+__all__ = ["Agent"]
+
+
+class Agent(Runnable[Any, Any]):
+    """A model that follows instructions, may use tools, and answers with a value of the type asked for.
+
+    `str` input is the user's message as it is, anything else is written as JSON. The output is
+    validated: a reply that does not fit goes back to the model with what is wrong, `output_attempts`
+    tries in all. Tools that are asked for together run together; what they raise is told to the model.
+    `llm` may be changed on a living agent. Without a `name` it has the name of its variable.
+
+    Raises:
+        DefinitionError: an argument makes no sense.
+
+    Example:
+        >>> from quire import LLM, Agent
+        >>> agent = Agent(LLM("offline"), "Answer in one sentence.")
+        >>> isinstance(agent.execute_sync("Why is the sky blue?"), str)
+        True
+    """
+
+    kind: ClassVar[str] = "agent"
+
+    def __init__(
+        self,
+        llm: LLM | Model,
+        instructions: str,
+        *,
+        name: str | None = None,
+        input: Any = str,  # noqa: A002 - the word of the contract
+        output: Any = str,
+        tools: Sequence[Runnable[Any, Any] | Callable[..., Any]] = (),
+        output_attempts: int = 2,
+        max_tool_rounds: int = 16,
+    ) -> None:
+        self._name, self._place = name, calling_place(1)
+        self.llm = llm
+        self.instructions = _checked_instructions(instructions)
+        self.input = _checked_type("input", input)
+        self.output = _checked_type("output", output)
+        self.tools = tuple(as_tool(tool) for tool in tools)
+        self.output_attempts = _at_least("output_attempts", output_attempts, 1)
+        self.max_tool_rounds = _at_least("max_tool_rounds", max_tool_rounds, 0)
+        self._offers = _offers(self.tools)
+
+    @property
+    def llm(self) -> LLM | Model:
+        """The model it asks; a new one serves from the next turn on."""
+        return self._llm
+
+    @llm.setter
+    def llm(self, llm: LLM | Model) -> None:
+        if not hasattr(llm, "ask") and not isinstance(llm, LLM):
+            message = f"Agent(llm={llm!r}) has no model to ask."
+            raise DefinitionError(message, remedy='Agent(LLM("gpt-4o-mini"), ...), or LLM("offline") without any key.')
+        self._llm = llm
+
+    @property
+    def description(self) -> str:
+        """What another model is told when this agent is its tool."""
+        return self.instructions
+
+    @property
+    def note(self) -> str:
+        """The second line of its node: the model."""
+        return self.llm.model
+
+    def takes(self) -> tuple[Any, ...]:
+        """Return the types it needs: the parts of a tuple come from different sources."""
+        return _parts(self.input)
+
+    def accept(self, value: Any) -> Any:
+        """Return the value as its input; an agent that takes text also takes a value, written as JSON."""
+        if self.input is str and not isinstance(value, str) and fields_of(type(value)):
+            return render(value)
+        return checked(self.input, value)
+
+    async def _run(self, input: Any, ctx: Context) -> Any:  # noqa: A002
+        model, settings = self._open()
+        text = self._rendered(input)
+        turn, want = turns.begin(self._rules(model, settings), self.instructions, text)
+        self._say(ctx, "instructions", "system", turn.messages[0].text)
+        self._say(ctx, "input", "user", text)
+        while True:
+            match want:
+                case turns.Ask():
+                    if want.said is not None:
+                        self._say(ctx, "validation", "user", want.said)
+                    turn, want = turns.heard(turn, await self._ask(model, want.request, ctx))
+                case turns.Use():
+                    turn, want = turns.used(turn, await self._use(want.calls, ctx))
+                case turns.Done():
+                    return want.value
+                case turns.Broken():
+                    raise want.error
+
+    def _open(self) -> tuple[Model, dict[str, Any]]:
+        llm = self.llm
+        return (llm.open(), llm.settings()) if isinstance(llm, LLM) else (llm, {})
+
+    def _rules(self, model: Model, settings: dict[str, Any]) -> turns.Rules:
+        return turns.Rules(
+            agent=self.name,
+            output=self.output,
+            tools=tuple(offer.form for offer in self._offers.values()),
+            settings=settings,
+            native_output=model.abilities.output_schema,
+            output_attempts=self.output_attempts,
+            max_tool_rounds=self.max_tool_rounds,
+        )
+
+    def _rendered(self, value: Any) -> str:
+        parts = _parts(self.input)
+        if len(parts) == 1:
+            return render(value)
+        return "\n\n".join(f"{type_name(kind)}:\n{render(part)}" for kind, part in zip(parts, value, strict=True))
+
+    def _say(self, ctx: Context, sender: str, role: str, text: str) -> None:
+        ctx.log.emit(Said, ctx.log.new_span(), ctx.span, sender=sender, role=role, text=text)
+
+    async def _ask(self, model: Model, request: ModelRequest, ctx: Context) -> Answer:
+        if ctx.watched:
+            request = replace(request, stream=True)
+        price = self.llm.price if isinstance(self.llm, LLM) else None
+        return await ask_model(model, request, ctx, price)
+
+    async def _use(self, calls: tuple[ToolCall, ...], ctx: Context) -> list[ToolResult]:
+        if len(calls) == 1:
+            return [await self._use_one(calls[0], ctx)]
+        tasks = [ctx.loop.create_task(self._use_one(call, ctx)) for call in calls]
+        try:
+            return list(await asyncio.gather(*tasks))
+        except BaseException:
+            for task in tasks:
+                task.cancel("another tool ended the run")
+            await asyncio.wait(tasks)
+            raise
+
+    async def _use_one(self, call: ToolCall, ctx: Context) -> ToolResult:
+        offer = self._offers.get(call.tool)
+
+        async def work(place: Context) -> Any:
+            if offer is None:
+                known = ", ".join(self._offers) or "none"
+                message = f"There is no tool {call.tool!r}. The tools are: {known}."
+                raise ValueError(message)
+            return await offer.use(offer.read(call.arguments), place)
+
+        return await use_tool(call, _arguments(call), work, ctx)
+
+    # How it looks
+
+    def graph(self) -> Graph:
+        """Return itself and its tools as a drawing."""
+        graph = super().graph()
+        for offer in self._offers.values():
+            node = offer.runnable.as_node()
+            node["id"] = offer.name
+            graph["nodes"].append(node)
+            graph["edges"].append({"source": self.name, "target": offer.name, "label": ""})
+        return graph
+
+    def facts(self) -> Facts:
+        """Return what an inspector says about it."""
+        facts: Facts = {"model": self.llm.model, "instructions": self.instructions, **super().facts()}
+        if self._offers:
+            facts["tools"] = list(self._offers)
+        return facts
+
+    def card(self) -> AgentSnapshot:
+        """Return what its card shows before it has run."""
+        head = AgentHead(
+            name=self.name,
+            model=self.llm.model,
+            input=self.input_name,
+            output=self.output_name,
+            simulated=_is_simulated(self.llm),
+            runs=None,
+            median_s=None,
+            cost_per_run=None,
+            failed=None,
+        )
+        return AgentSnapshot(
+            kind="agent",
+            head=head,
+            instructions=self.instructions,
+            tools=[_row(offer) for offer in self._offers.values()],
+            output=[{"name": name, "type": kind} for name, kind in fields_of(self.output)]
+            or [{"name": "reply", "type": self.output_name}],
+            limits=[("rounds", f"{self.max_tool_rounds} of tools"), ("tries", f"{self.output_attempts} for a valid reply")],
+            reach=[],
+        )
+
+
+def _is_simulated(llm: LLM | Model) -> bool:
+    return llm.model == "offline" if isinstance(llm, LLM) else llm.simulated
+
+
+def _row(offer: Offer) -> AgentTool:
+    runnable = offer.runnable
+    return AgentTool(
+        name=offer.name,
+        takes=runnable.takes_text if isinstance(runnable, Tool) else runnable.input_name,
+        gives=runnable.output_name,
+        approval=False,
+        timeout_s=runnable.timeout if isinstance(runnable, Tool) else None,
+    )
+
+
+def _arguments(call: ToolCall) -> Any:
+    """Return the arguments as the log keeps them: as data if they are JSON, as text if they are not."""
+    try:
+        return from_json(call.arguments or "{}")
+    except ValueError:
+        return call.arguments
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    arguments = typing.get_args(kind)
+    is_record = typing.get_origin(kind) is tuple and len(arguments) > 1 and ... not in arguments
+    return arguments if is_record else (kind,)
+
+
+def _offers(tools: Sequence[Runnable[Any, Any]]) -> dict[str, Offer]:
+    offers: dict[str, Offer] = {}
+    for tool in tools:
+        offer = Offer(tool)
+        if offer.name in offers:
+            message = f"Two tools are called `{offer.name}`."
+            raise DefinitionError(message, remedy='Name one of them otherwise: @Tool(name="...")')
+        offers[offer.name] = offer
+    return offers
+
+
+def _checked_instructions(instructions: Any) -> str:
+    if not isinstance(instructions, str):
+        message = f"Agent(instructions={instructions!r}) are no words."
+        raise DefinitionError(message, remedy='Agent(llm, "What it should do, in plain words.")')
+    return instructions
+
+
+def _checked_type(which: str, kind: Any) -> Any:
+    if isinstance(kind, type) or typing.get_origin(kind) is not None or kind is Any:
+        return kind
+    message = f"Agent({which}={kind!r}) is a value, not a type."
+    raise DefinitionError(message, remedy=f"Give a class or a type such as list[str]: {which}=Summary")
+
+
+def _at_least(which: str, number: Any, least: int) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        message = f"Agent({which}={number!r}) makes no sense."
+        raise DefinitionError(message, remedy=f"{which} is a whole number, {least} or more.")
+    return number

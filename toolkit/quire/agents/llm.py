@@ -1,0 +1,136 @@
+"""Which model to ask, and how."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from quire.core.doors import doors, open_door
+from quire.core.errors import DefinitionError
+from quire.core.ports import Abilities, Answer, Endpoint, Model, ModelRequest, Piece
+
+__all__ = ["LLM"]
+
+_BY_NAME = (
+    (re.compile(r"offline$"), "offline"),
+    (re.compile(r"(gpt-|chatgpt-|o\d)"), "openai"),
+    (re.compile(r"claude-"), "anthropic"),
+    (re.compile(r"gemini-"), "google"),
+)
+"""Who serves a model, told from how its name begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class LLM:
+    """A model to ask: its name, where it is served, and how it should answer.
+
+    The provider follows from the name (`gpt-4o-mini`, `o3` are OpenAI's); `provider:model` says it
+    outright; with a `base_url` alone, any server that speaks chat completions will do. Keys come from
+    the environment (`OPENAI_API_KEY`, ...). `LLM("offline")` needs neither key nor network: its words
+    are simulated, and every view says so.
+
+    Raises:
+        DefinitionError: no such model can be meant, or a setting makes no sense.
+
+    Example:
+        >>> LLM("offline").with_(temperature=0.2).temperature
+        0.2
+    """
+
+    model: str
+    provider: str | None = field(default=None, kw_only=True)
+    api_key: str | None = field(default=None, kw_only=True, repr=False)
+    base_url: str | None = field(default=None, kw_only=True)
+    temperature: float | None = field(default=None, kw_only=True)
+    max_tokens: int | None = field(default=None, kw_only=True)
+    """The most tokens a reply may have."""
+    timeout: float = field(default=60.0, kw_only=True)
+    """Seconds to wait for the server's next bytes."""
+    reasoning: str | None = field(default=None, kw_only=True)
+    """How hard to think, in the provider's own word: `"low"`, `"high"`."""
+    stop: tuple[str, ...] = field(default=(), kw_only=True)
+    price: Mapping[str, float] | None = field(default=None, kw_only=True, hash=False)
+    """US dollars per million tokens: `{"input": 0.15, "output": 0.60}`, optionally `cached_input`."""
+
+    def __post_init__(self) -> None:
+        self._check_model()
+        for name, least, most in (("temperature", 0, 2), ("max_tokens", 1, None), ("timeout", 0, None)):
+            _check_number(name, getattr(self, name), least, most)
+        if self.timeout == 0:
+            message = "LLM(timeout=0) leaves no time to answer."
+            raise DefinitionError(message, remedy="Give seconds above 0.")
+        if self.price is not None and not {"input", "output"} <= set(self.price):
+            message = f"LLM(price={dict(self.price)!r}) does not say what input and output cost."
+            raise DefinitionError(message, remedy='price={"input": 0.15, "output": 0.60}, dollars per million tokens')
+        if isinstance(self.stop, str):
+            object.__setattr__(self, "stop", (self.stop,))
+        elif not isinstance(self.stop, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+            object.__setattr__(self, "stop", tuple(self.stop or ()))
+
+    def _check_model(self) -> None:
+        if not isinstance(self.model, str) or not self.model.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"LLM(model={self.model!r}) names no model."
+            raise DefinitionError(message, remedy='LLM("gpt-4o-mini"), or LLM("offline") without any key.')
+        provider, model = self._resolved()
+        if provider is None:
+            message = f"Nobody is known to serve a model called {self.model!r}."
+            remedy = f'Say who does, LLM("{model}", provider="..."), or where, LLM("{model}", base_url="http://...").'
+            raise DefinitionError(message, remedy=remedy)
+
+    def _resolved(self) -> tuple[str | None, str]:
+        """Return who serves it and its name there."""
+        if self.provider:
+            return self.provider, self.model
+        prefix, _, rest = self.model.partition(":")
+        if rest and prefix in doors("quire.providers"):
+            return prefix, rest
+        named = next((provider for pattern, provider in _BY_NAME if pattern.match(self.model)), None)
+        return named or ("openai_compat" if self.base_url else None), self.model
+
+    def with_(self, **changes: Any) -> LLM:
+        """Return a copy with some settings changed."""
+        return dataclasses.replace(self, **changes)
+
+    def open(self) -> Model:
+        """Return the model behind the settings, ready to be asked.
+
+        Raises:
+            DefinitionError: no adapter for the provider is installed.
+        """
+        provider, model = self._resolved()
+        endpoint = Endpoint(
+            provider=provider or "",
+            model=model,
+            api_key=self.api_key,
+            base_url=self.base_url,
+            timeout=self.timeout,
+        )
+        return _opened(endpoint)
+
+    def settings(self) -> dict[str, Any]:
+        """Return how it should answer, as fields of a `ModelRequest`."""
+        return {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+            "reasoning": self.reasoning,
+        }
+
+
+@lru_cache(maxsize=256)
+def _opened(endpoint: Endpoint) -> Model:
+    return open_door("quire.providers", endpoint.provider)(endpoint)
+
+
+def _check_number(name: str, value: Any, least: float, most: float | None) -> None:
+    if value is None:
+        return
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not value >= least or (most is not None and value > most):
+        bounds = f"from {least} to {most}" if most is not None else f"{least} or more"
+        message = f"LLM({name}={value!r}) makes no sense."
+        raise DefinitionError(message, remedy=f"{name} is a number, {bounds}.")

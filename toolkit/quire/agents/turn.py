@@ -1,0 +1,146 @@
+"""An agent's turn as a pure machine: what happened goes in, what to do next comes out.
+
+    begin              -> Ask
+    Answer with calls  -> Use     -> their results -> Ask
+    Answer without     -> Done, or Ask again with the complaint, or Broken
+
+Nothing here awaits, reads a clock or touches a log, so a turn can be replayed from its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from quire.agents.parse import form_of, instruction_for, parse
+from quire.core.errors import OutputValidationError, QuireError, ToolRoundsExceeded
+from quire.core.messages import Message, ToolCall, ToolResult
+from quire.core.ports import Answer, ModelRequest, ToolForm
+from quire.core.schema import type_name
+
+__all__ = ["Ask", "Broken", "Done", "Rules", "Turn", "Use", "Want", "begin", "heard", "used"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What stays the same for a whole turn."""
+
+    agent: str
+    output: Any
+    tools: tuple[ToolForm, ...]
+    settings: dict[str, Any]
+    native_output: bool
+    """Whether the model can be held to a schema; otherwise it is asked in words."""
+    output_attempts: int
+    max_tool_rounds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Where a turn stands."""
+
+    rules: Rules
+    messages: tuple[Message, ...]
+    rounds: int = 0
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Ask the model."""
+
+    request: ModelRequest
+    said: str | None = None
+    """Words that were added to the conversation and must be recorded first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """Run these tools, side by side."""
+
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The turn is over and this is its value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """The turn cannot go on."""
+
+    error: QuireError
+
+
+Want: TypeAlias = Ask | Use | Done | Broken
+
+
+def begin(rules: Rules, instructions: str, text: str) -> tuple[Turn, Want]:
+    """Open a turn with the instructions and what the user said."""
+    form = form_of(rules.output)
+    if form is not None and not rules.native_output:
+        instructions = f"{instructions}\n\n{instruction_for(form)}"
+    messages = (Message.of("system", instructions), Message.of("user", text))
+    turn = Turn(rules=rules, messages=messages)
+    return turn, _ask(turn)
+
+
+def heard(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
+    """Take the model's answer into account."""
+    turn = replace(turn, messages=(*turn.messages, answer.message))
+    if answer.message.calls:
+        return _asked_for_tools(turn, answer.message.calls)
+    return _answered(turn, answer)
+
+
+def used(turn: Turn, results: Sequence[ToolResult]) -> tuple[Turn, Want]:
+    """Take the results of the tools into account, in the order they were asked for."""
+    turn = replace(turn, messages=(*turn.messages, Message(role="tool", parts=tuple(results))))
+    return turn, _ask(turn)
+
+
+def _asked_for_tools(turn: Turn, calls: tuple[ToolCall, ...]) -> tuple[Turn, Want]:
+    if turn.rounds >= turn.rules.max_tool_rounds:
+        asked = ", ".join(call.tool for call in calls)
+        message = f"`{turn.rules.agent}` asked for tools {turn.rounds + 1} times in one turn, last for {asked}."
+        remedy = "Allow more with max_tool_rounds=, or tell it in its instructions when to stop."
+        return turn, Broken(error=ToolRoundsExceeded(message, remedy=remedy))
+    return replace(turn, rounds=turn.rounds + 1), Use(calls=calls)
+
+
+def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
+    rules, text = turn.rules, answer.message.text
+    try:
+        return turn, Done(value=parse(rules.output, text))
+    except ValueError as error:
+        problem = str(error)
+    turn = replace(turn, attempts=turn.attempts + 1)
+    if answer.finish_reason == "length":
+        problem = f"The reply was cut off at the limit of tokens. {problem}"
+    if turn.attempts >= rules.output_attempts:
+        return turn, Broken(error=_invalid(turn, text, problem))
+    complaint = f"That does not fit what was asked for:\n{problem}\nReply again, with the whole corrected JSON alone."
+    turn = replace(turn, messages=(*turn.messages, Message.of("user", complaint)))
+    return turn, _ask(turn, said=complaint)
+
+
+def _invalid(turn: Turn, text: str, problem: str) -> OutputValidationError:
+    times = "once" if turn.attempts == 1 else f"{turn.attempts} times"
+    what = f"`{turn.rules.agent}` was asked for {type_name(turn.rules.output)} and replied {times} with something else."
+    remedy = f"{problem}\nAllow more tries with output_attempts=, or say in the instructions what each field means."
+    return OutputValidationError(what, remedy=remedy, raw=text)
+
+
+def _ask(turn: Turn, said: str | None = None) -> Ask:
+    rules = turn.rules
+    request = ModelRequest(
+        messages=turn.messages,
+        tools=rules.tools,
+        output=form_of(rules.output) if rules.native_output else None,
+        **rules.settings,
+    )
+    return Ask(request=request, said=said)

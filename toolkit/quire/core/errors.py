@@ -1,0 +1,252 @@
+"""Every error Quire raises, one tree; each says what happened, where, and the remedy.
+
+    QuireError
+    ├── DefinitionError (ValueError)      an object was written down wrongly: found where it is written
+    │   └── PipelineError
+    │       ├── MissingProducer           nothing makes what a step needs
+    │       ├── AmbiguousProducer         more than one step makes it
+    │       ├── CycleFound                steps wait for each other
+    │       └── DuplicateName             two steps with one name
+    ├── InputValidationError (ValueError)     a value is not what the runnable takes
+    ├── OutputValidationError (ValueError)    a value is not what the runnable promised
+    ├── ToolRoundsExceeded                a model kept asking for tools
+    ├── Stop                              raised by a tool to end the run instead of telling the model
+    ├── DeadlineExceeded (TimeoutError)   the time given was used up
+    ├── RunCancelled                      somebody stopped the run that was awaited
+    ├── RunNotFinished                    a result was read before there was one
+    ├── ProviderError                     a model's server refused, failed or vanished
+    │   ├── AuthenticationError
+    │   ├── QuotaExceeded
+    │   ├── RateLimited
+    │   ├── Overloaded
+    │   ├── ContextTooLong
+    │   ├── ModelNotFound
+    │   ├── InvalidRequest
+    │   ├── ContentFiltered
+    │   ├── StreamInterrupted
+    │   ├── ProviderTimeout (TimeoutError)
+    │   └── ProviderUnreachable (ConnectionError)
+    └── StoreError                        a log could not be kept or read
+        ├── StreamConflict                another writer was there first
+        └── CorruptLog                    a line in the middle of a log is unreadable
+
+What user code raises is never wrapped: it reaches the caller as it is, with its own traceback and a
+note that says where in the run it happened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quire.core.events import Event
+
+__all__ = [
+    "AmbiguousProducer",
+    "AuthenticationError",
+    "ContentFiltered",
+    "ContextTooLong",
+    "CorruptLog",
+    "CycleFound",
+    "DeadlineExceeded",
+    "DefinitionError",
+    "DuplicateName",
+    "InputValidationError",
+    "InvalidRequest",
+    "MissingProducer",
+    "ModelNotFound",
+    "OutputValidationError",
+    "Overloaded",
+    "PipelineError",
+    "ProviderError",
+    "ProviderTimeout",
+    "ProviderUnreachable",
+    "QuireError",
+    "QuotaExceeded",
+    "RateLimited",
+    "RunCancelled",
+    "RunNotFinished",
+    "Stop",
+    "StoreError",
+    "StreamConflict",
+    "StreamInterrupted",
+    "ToolRoundsExceeded",
+]
+
+
+class QuireError(Exception):
+    """What happened, where, and what to do about it.
+
+    `str(error)` is three parts on lines of their own; the bracket around a run fills in `where`
+    when whoever raised the error could not know it.
+
+    Example:
+        >>> print(QuireError("The tank is empty.", where="trip › drive", remedy="Fill it."))
+        The tank is empty.
+          in trip › drive
+          Fill it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  in {self.where}")
+        if self.remedy:
+            lines.extend(f"  {line}" for line in self.remedy.splitlines())
+        return "\n".join(lines)
+
+
+class DefinitionError(QuireError, ValueError):
+    """An object was written down in a way that can never work."""
+
+
+class PipelineError(DefinitionError):
+    """The steps of a pipeline do not fit together."""
+
+
+class MissingProducer(PipelineError):
+    """A step needs a type that neither another step nor the pipeline's input provides."""
+
+
+class AmbiguousProducer(PipelineError):
+    """A step needs a type that more than one step provides."""
+
+
+class CycleFound(PipelineError):
+    """Steps wait for each other in a circle."""
+
+
+class DuplicateName(PipelineError):
+    """Two steps of one pipeline have the same name."""
+
+
+class InputValidationError(QuireError, ValueError):
+    """A value does not fit the type a runnable takes."""
+
+
+class OutputValidationError(QuireError, ValueError):
+    """A value does not fit the type a runnable promises; `raw` is a model's own text, if there is one."""
+
+    def __init__(
+        self, what: str, *, where: str | None = None, remedy: str | None = None, raw: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.raw = raw
+
+
+class ToolRoundsExceeded(QuireError):
+    """A model asked for tools more often than `max_tool_rounds` allows."""
+
+
+class Stop(QuireError):
+    """Raised by a tool: end the run with this error instead of telling the model about it."""
+
+
+class DeadlineExceeded(QuireError, TimeoutError):
+    """A run or a step took longer than its `timeout`."""
+
+
+class RunCancelled(QuireError):
+    """The run that was awaited has been cancelled by somebody else."""
+
+
+class RunNotFinished(QuireError):
+    """A result was read while the run is still going on."""
+
+
+class ProviderError(QuireError):
+    """A model's server refused, failed or vanished; `status` is its HTTP status and `body` what it said."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        status: int | None = None,
+        body: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.status = status
+        self.body = body
+
+
+class AuthenticationError(ProviderError):
+    """No key, a wrong key, or a key without the right to do this."""
+
+
+class QuotaExceeded(ProviderError):
+    """The account has no credit left; trying again does not help."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests; `retry_after` is the server's own wait in seconds, when it named one."""
+
+    retry_after: float | None = None
+
+
+class Overloaded(ProviderError):
+    """The server is too busy; `retry_after` is the server's own wait in seconds, when it named one."""
+
+    retry_after: float | None = None
+
+
+class ContextTooLong(ProviderError):
+    """The prompt is longer than the model can read."""
+
+
+class ModelNotFound(ProviderError):
+    """The server does not know the model."""
+
+
+class InvalidRequest(ProviderError):
+    """The server did not accept the request as it was written."""
+
+
+class ContentFiltered(ProviderError):
+    """The model or its filter refused; `body` is the refusal's own text."""
+
+
+class StreamInterrupted(ProviderError):
+    """A reply broke off in the middle; `partial` is the text that had arrived."""
+
+    partial: str = ""
+
+
+class ProviderTimeout(ProviderError, TimeoutError):
+    """The server did not answer within `LLM(timeout=...)` seconds."""
+
+
+class ProviderUnreachable(ProviderError, ConnectionError):
+    """No connection to the server could be made."""
+
+
+class StoreError(QuireError):
+    """A log could not be written or read."""
+
+
+class StreamConflict(StoreError):
+    """Another writer appended to the stream first."""
+
+
+class CorruptLog(StoreError):
+    """A line in the middle of a log is not an event; `readable` are the events asked for that come before it."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        readable: Sequence[Event] = (),
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.readable = list(readable)

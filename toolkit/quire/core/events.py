@@ -1,0 +1,229 @@
+"""What can happen in a run, one frozen record each, in the past tense.
+
+A thing with a duration is two events that share a `span`. Deltas and thinking are *ephemeral*: those
+who follow see them, stores do not keep them, and every lasting view is the same without them.
+The set is closed for writing and open for reading: an unknown kind in an old or newer log is read as
+`Unknown`, and folds pass over it.
+
+    run     started succeeded failed cancelled skipped
+    model   requested delta thinking responded
+    tool    called returned
+    talk    said
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from quire.core.messages import Message
+from quire.core.usage import Usage
+
+__all__ = [
+    "KINDS",
+    "Called",
+    "Cancelled",
+    "Delta",
+    "Event",
+    "Failed",
+    "Requested",
+    "Responded",
+    "Returned",
+    "Said",
+    "Skipped",
+    "Started",
+    "Succeeded",
+    "Thinking",
+    "Unknown",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, at one moment, in one span of one run."""
+
+    kind: ClassVar[str] = "event"
+    ephemeral: ClassVar[bool] = False
+
+    seq: int
+    """Its place in the run's log, from 1; an ephemeral event has the place of the last lasting one."""
+    at: float
+    """Seconds since 1970 in UTC; never runs backwards within a run."""
+    run: str
+    """The run's id."""
+    span: str
+    """What it is about."""
+    parent: str | None
+    """The span that span belongs to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Event):
+    """A runnable began."""
+
+    kind: ClassVar[str] = "started"
+    name: str
+    of: str
+    """What it is: step, agent, pipeline, tool, ..."""
+    input: Any = None
+    input_type: str = "Any"
+    output_type: str = "Any"
+    graph: dict[str, Any] | None = None
+    """The drawing of its parts, for whoever opens the log without the object; only on a run's root."""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded(Event):
+    """A runnable ended with a result."""
+
+    kind: ClassVar[str] = "succeeded"
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Event):
+    """A runnable or a model call ended with an error."""
+
+    kind: ClassVar[str] = "failed"
+    error_type: str
+    error: str
+    where: str = ""
+    """The path of names from the run to what failed."""
+    remedy: str | None = None
+    traceback: str | None = None
+    """The user's own frames."""
+    origin: str | None = None
+    """The span in which the error arose, when it only passed through this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Event):
+    """A runnable or a model call was stopped."""
+
+    kind: ClassVar[str] = "cancelled"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped(Event):
+    """A part of a flow will not run."""
+
+    kind: ClassVar[str] = "skipped"
+    name: str
+    of: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested(Event):
+    """A model was asked."""
+
+    kind: ClassVar[str] = "requested"
+    agent: str
+    provider: str
+    model: str
+    messages: int
+    """How many messages the prompt has; their words are in the log before this."""
+    tools: tuple[str, ...] = ()
+    output: str | None = None
+    """The name of the shape asked for."""
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta(Event):
+    """Some characters of a reply arrived."""
+
+    kind: ClassVar[str] = "delta"
+    ephemeral: ClassVar[bool] = True
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thinking(Event):
+    """Some characters of a model's reasoning arrived."""
+
+    kind: ClassVar[str] = "thinking"
+    ephemeral: ClassVar[bool] = True
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responded(Event):
+    """A model's reply is complete."""
+
+    kind: ClassVar[str] = "responded"
+    message: Message
+    finish_reason: str
+    usage: Usage | None = None
+    model: str | None = None
+    first_token_s: float | None = None
+    """Seconds from the request to the first character; `None` when the reply came whole."""
+    cost_usd: float | None = None
+    price_source: str | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called(Event):
+    """A tool is about to run: written before the effect."""
+
+    kind: ClassVar[str] = "called"
+    tool: str
+    call: str
+    """The model's id for the call."""
+    arguments: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned(Event):
+    """A tool gave its result, or raised."""
+
+    kind: ClassVar[str] = "returned"
+    tool: str
+    call: str
+    result: Any = None
+    error_type: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said(Event):
+    """A message entered a conversation from outside the model."""
+
+    kind: ClassVar[str] = "said"
+    sender: str
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(Event):
+    """An event of a kind this version does not know, kept whole."""
+
+    kind: ClassVar[str] = "unknown"
+    name: str
+    """The kind as the log has it."""
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+KINDS: dict[str, type[Event]] = {
+    event.kind: event
+    for event in (
+        Started,
+        Succeeded,
+        Failed,
+        Cancelled,
+        Skipped,
+        Requested,
+        Delta,
+        Thinking,
+        Responded,
+        Called,
+        Returned,
+        Said,
+    )
+}
+"""Every kind that can be written, by its word in the log."""

@@ -1,0 +1,1 @@
+"""Shapes of work: steps, and pipelines that order themselves."""

@@ -1,0 +1,113 @@
+"""A step: a typed Python function as something that can be run, drawn and recorded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from quire.core.errors import DefinitionError
+from quire.core.schema import hints_of
+from quire.run.context import Context
+from quire.run.runnable import Runnable
+from quire.run.threads import in_thread
+
+__all__ = ["Step", "inputs_of"]
+
+O = TypeVar("O")  # noqa: E741
+
+
+def inputs_of(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], Any]:
+    """Return a function's inputs by name and its return type; a parameter with a default is no input.
+
+    Raises:
+        DefinitionError: an annotation is missing or names nothing, or it takes `*` or `**` arguments.
+    """
+    name = getattr(function, "__name__", repr(function))
+    try:
+        hints = hints_of(function)
+    except NameError as error:
+        message = f"{what} `{name}` is annotated with a type that cannot be found: {error}."
+        raise DefinitionError(message, where=_place(function), remedy="Import or define the type first.") from None
+    signature = inspect.signature(function)
+    inputs: dict[str, Any] = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            message = f"{what} `{name}` takes {parameter}, so nobody can tell what goes in."
+            raise DefinitionError(message, where=_place(function), remedy="Name and annotate each input.")
+        if parameter.name not in hints and parameter.default is parameter.empty:
+            message = f"{what} `{name}` does not say what `{parameter.name}` is."
+            remedy = f"Annotate it: def {name}({parameter.name}: SomeType, ...) -> Result"
+            raise DefinitionError(message, where=_place(function), remedy=remedy)
+        if parameter.default is parameter.empty:
+            inputs[parameter.name] = hints[parameter.name]
+    if "return" not in hints:
+        message = f"{what} `{name}` does not say what it returns."
+        raise DefinitionError(message, where=_place(function), remedy=f"Annotate it: def {name}(...) -> Result")
+    return inputs, hints["return"]
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}, line {code.co_firstlineno}" if code else repr(function)
+
+
+class Step(Runnable[Any, O]):
+    """Deterministic work: a function with annotated inputs and an annotated return type.
+
+    An `async def` runs on the loop, a plain `def` in a worker thread. With several inputs, each comes
+    from its own source in a pipeline, and `execute` takes a tuple. Calling the step calls the function.
+
+    Raises:
+        DefinitionError: an annotation is missing.
+
+    Example:
+        >>> @Step
+        ... def shout(text: str) -> str:
+        ...     return text.upper()
+        >>> shout.execute_sync("hello")
+        'HELLO'
+    """
+
+    kind: ClassVar[str] = "step"
+
+    def __new__(cls, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+        """Allow `@Step` as well as `@Step(name=...)`."""
+        return partial(cls, **options) if function is None else super().__new__(cls)
+
+    def __init__(self, function: Callable[..., Any] | None = None, *, name: str | None = None) -> None:
+        if not callable(function):
+            message = f"Step needs a function, not {function!r}."
+            raise DefinitionError(message, remedy="Put @Step on the line above a def.")
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            message = f"Step `{function.__name__}` yields; a step returns one value."
+            raise DefinitionError(message, remedy="Collect the values in a list and return it.")
+        inputs, self.output = inputs_of(function, "Step")
+        kinds = tuple(inputs.values())
+        self.input = kinds[0] if len(kinds) == 1 else tuple[kinds] if kinds else None
+        self._kinds = kinds
+        self._function = function
+        self._is_async = inspect.iscoroutinefunction(function)
+        self.name = name or getattr(function, "__name__", "step")
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, outside of any run."""
+        return self._function(*args, **kwargs)
+
+    def takes(self) -> tuple[Any, ...]:
+        """Return the types of its inputs."""
+        return self._kinds
+
+    @property
+    def note(self) -> str:
+        """The second line of its node."""
+        return "python"
+
+    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: A002, ARG002
+        arguments = (input,) if len(self._kinds) == 1 else input or ()
+        if self._is_async:
+            return await self._function(*arguments)
+        return await in_thread(self._function, *arguments)

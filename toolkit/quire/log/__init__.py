@@ -1,0 +1,1 @@
+"""The record of a run: events are appended, followed and folded, never changed."""

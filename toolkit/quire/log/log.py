@@ -1,0 +1,148 @@
+"""One run's log: the only truth about the run while it goes on and after.
+
+Lasting events go to the followers, to `events`, and in batches to the store; ephemeral ones only to
+the followers. Writing to the store never holds a run up, except where it must: `flush` returns when
+everything so far is kept, and is awaited before an effect and at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from quire.core.events import Event
+from quire.core.ports import Store
+
+__all__ = ["Log"]
+
+_WRITE_EVERY = 0.02
+"""Seconds that events may wait for company before they are written; a crash loses at most these."""
+
+
+class Log:
+    """An append-only list of one run's events.
+
+    It belongs to one event loop: `emit` is called there and nowhere else.
+
+    Example:
+        >>> from quire.core.events import Started
+        >>> log = Log("r1")
+        >>> log.emit(Started, log.new_span(), None, name="greet", of="step").seq
+        1
+    """
+
+    def __init__(self, run: str, store: Store | None = None) -> None:
+        self.run = run
+        self.events: list[Event] = []
+        """What lasts, in order: `events[n].seq == n + 1`."""
+        self.closed = False
+        self._store = store
+        self._spans = 0
+        self._followers: list[Callable[[Event], None]] = []
+        self._wakers: list[Callable[[], object]] = []
+        self._writing: dict[str, list[Event]] = {}
+        self._kept = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        # Wall-clock time may jump; within a run moments come from the monotonic clock.
+        self._epoch = time.time() - time.perf_counter()
+
+    @property
+    def stream(self) -> str:
+        """The name the store knows it by."""
+        return f"runs/{self.run}"
+
+    @property
+    def followed(self) -> bool:
+        """Whether anybody is watching."""
+        return bool(self._followers)
+
+    def new_span(self) -> str:
+        """Return an id no other span of this log has."""
+        self._spans += 1
+        return str(self._spans)
+
+    def emit(self, kind: type[Event], span: str, parent: str | None, /, **fields: Any) -> Event:
+        """Append an event that happens now, and return it."""
+        at = self._epoch + time.perf_counter()
+        lasting = not kind.ephemeral
+        seq = len(self.events) + lasting
+        event = kind(seq=seq, at=at, run=self.run, span=span, parent=parent, **fields)
+        if lasting:
+            self.events.append(event)
+            if self._writing:
+                self._writing.pop(span, None)
+            if self._store is not None and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(_WRITE_EVERY, self._start_pump)
+        else:
+            self._writing.setdefault(span, []).append(event)
+        for follower in self._followers:
+            follower(event)
+        return event
+
+    def past(self) -> list[Event]:
+        """Return everything so far, the pieces of replies that are still being written included."""
+        return [*self.events, *(piece for pieces in self._writing.values() for piece in pieces)]
+
+    def subscribe(self, follower: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `follower` with every event from now on; return the function that ends it."""
+        # A new list, because emit may be going through the old one.
+        self._followers = [*self._followers, follower]
+        return lambda: self._unsubscribe(follower)
+
+    def _unsubscribe(self, follower: Callable[[Event], None]) -> None:
+        self._followers = [other for other in self._followers if other is not follower]
+
+    async def follow(self) -> AsyncIterator[Event]:
+        """Yield everything so far and then everything that comes, until the log is closed."""
+        queue, news = deque(self.past()), asyncio.Event()
+
+        def notice(event: Event) -> None:
+            queue.append(event)
+            news.set()
+
+        leave = self.subscribe(notice)
+        self._wakers.append(news.set)
+        try:
+            while True:
+                while queue:
+                    yield queue.popleft()
+                if self.closed:
+                    return
+                news.clear()
+                await news.wait()
+        finally:
+            leave()
+            self._wakers.remove(news.set)
+
+    def close(self) -> None:
+        """Declare that nothing will follow."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for wake in self._wakers:
+            wake()
+
+    async def flush(self) -> None:
+        """Return when every lasting event so far is kept; raise the store's error if it cannot be."""
+        if self._store is None or self._kept == len(self.events):
+            return
+        async with self._lock:
+            while self._kept < len(self.events):
+                batch = self.events[self._kept :]
+                await self._store.append(self.stream, batch, self._kept)
+                self._kept += len(batch)
+
+    def _start_pump(self) -> None:
+        self._pump = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            await self.flush()
+        except Exception:  # noqa: BLE001, S110 - whoever awaits the run gets it from the last flush
+            pass
+        self._timer = None

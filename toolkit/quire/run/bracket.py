@@ -1,0 +1,125 @@
+"""The one bracket around everything that runs.
+
+Only here is it decided that something started, succeeded, failed, was cancelled or was skipped, and
+only here are types checked on the way in and out and deadlines kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from quire.core import errors
+from quire.core.events import Cancelled, Failed, Skipped, Started, Succeeded
+from quire.core.schema import checked, complaint, plain, type_name
+from quire.run.context import CURRENT, Context
+from quire.run.trace import users_traceback
+
+if TYPE_CHECKING:
+    from quire.run.runnable import Runnable
+
+__all__ = ["bracket", "record_failure", "skip"]
+
+
+async def bracket(runnable: Runnable[Any, Any], value: Any, context: Context, **details: Any) -> Any:
+    """Run it with that input in that context, and record how it went.
+
+    `details` are further fields of the `Started` event: the root of a run adds its graph and tags.
+    Raises whatever the runnable raises; an error gets a note of where in the run it happened.
+    """
+    log, span, parent = context.log, context.span, context.parent
+    log.emit(
+        Started,
+        span,
+        parent,
+        name=context.path[-1],
+        of=runnable.kind,
+        input=plain(value),
+        input_type=runnable.input_name,
+        output_type=runnable.output_name,
+        **details,
+    )
+    token = CURRENT.set(context)
+    try:
+        accepted = _accept(runnable, value)
+        result = await _until(context, runnable._run(accepted, context))  # noqa: SLF001 - the contract's own seam
+        result = _promised(runnable, result)
+    except asyncio.CancelledError as cancelled:
+        log.emit(Cancelled, span, parent, reason=str(cancelled.args[0]) if cancelled.args else "stopped")
+        raise
+    except BaseException as error:
+        record_failure(error, context)
+        raise
+    finally:
+        CURRENT.reset(token)
+    log.emit(Succeeded, span, parent, output=plain(result))
+    return result
+
+
+def skip(name: str, kind: str, reason: str, context: Context) -> None:
+    """Record that a part of a flow in this context will not run, and why."""
+    context.log.emit(Skipped, context.log.new_span(), context.span, name=name, of=kind, reason=reason)
+
+
+def _accept(runnable: Runnable[Any, Any], value: Any) -> Any:
+    try:
+        return runnable.accept(value)
+    except ValidationError as error:
+        what = f"`{runnable.name}` takes {runnable.input_name}, not {_told(value)}."
+        raise errors.InputValidationError(what, remedy=complaint(error)) from None
+
+
+def _promised(runnable: Runnable[Any, Any], value: Any) -> Any:
+    try:
+        return checked(runnable.output, value)
+    except ValidationError as error:
+        what = f"`{runnable.name}` promises {runnable.output_name}, but gave {_told(value)}."
+        raise errors.OutputValidationError(what, remedy=complaint(error)) from None
+
+
+def _told(value: Any) -> str:
+    text = repr(value)
+    return f"{type_name(type(value))} {text if len(text) <= 80 else text[:77] + '...'}"  # noqa: PLR2004
+
+
+async def _until(context: Context, work: Any) -> Any:
+    if context.deadline is None:
+        return await work
+    try:
+        async with asyncio.timeout_at(context.deadline) as timer:
+            return await work
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        what = f"`{context.path[-1]}` was not finished when its time was up."
+        raise errors.DeadlineExceeded(what, remedy="Give it more with timeout=, in seconds.") from None
+
+
+def record_failure(error: BaseException, context: Context) -> None:
+    """Record that what runs in this context ended with that error."""
+    origin: str | None = getattr(error, "_quire_span", None)
+    if origin is None:
+        _mark(error, context)
+    ours = isinstance(error, errors.QuireError)
+    context.log.emit(
+        Failed,
+        context.span,
+        context.parent,
+        error_type=type(error).__name__,
+        error=error.what if ours else str(error),
+        where=getattr(error, "_quire_where", context.where),
+        remedy=error.remedy if ours else None,
+        traceback=users_traceback(error) if origin is None else None,
+        origin=origin,
+    )
+
+
+def _mark(error: BaseException, context: Context) -> None:
+    """Remember on the error where it arose: the brackets further out see the same error pass by."""
+    error._quire_span, error._quire_where = context.span, context.where  # type: ignore[attr-defined]  # noqa: SLF001
+    if not isinstance(error, errors.QuireError):
+        error.add_note(f"in {context.where} (run {context.run})")
+    elif error.where is None:
+        error.where = context.where

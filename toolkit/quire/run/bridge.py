@@ -1,0 +1,113 @@
+"""Between code that awaits and code that does not.
+
+Runs live on the loop that is running: the kernel's own, in a notebook. Where there is none (a script,
+a plain test) they live on one background loop. `execute_sync` blocks its caller, so inside a running
+loop it needs another one: nest-asyncio re-enters the loop where that is safe, and the background loop
+serves where it is not. Re-entering the loop of ipykernel 7 or newer freezes the notebook's remaining
+cells, and Python 3.14 no longer tells re-entered tasks apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+from quire.core.errors import QuireError
+from quire.run.context import CURRENT, Context
+
+__all__ = ["background_loop", "in_kernel", "living_context", "loop_for_runs", "running_loop", "wait_for"]
+
+T = TypeVar("T")
+
+_PATIENCE = 5.0
+"""Seconds that a cancelled run gets to clean up before its caller is let go."""
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop this thread is running, if it is."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def loop_for_runs() -> asyncio.AbstractEventLoop:
+    """Return the loop on which a run begun here lives."""
+    return running_loop() or background_loop()
+
+
+@cache
+def background_loop() -> asyncio.AbstractEventLoop:
+    """Return Quire's own loop, running in a daemon thread."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="quire-loop", daemon=True).start()
+    return loop
+
+
+def living_context() -> Context | None:
+    """Return the context of the run this code is a part of, if that run goes on, on this very loop."""
+    context = CURRENT.get()
+    return context if context is not None and not context.log.closed and context.loop is running_loop() else None
+
+
+def in_kernel() -> bool:
+    """Whether this is a notebook's kernel."""
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    return kernel is not None and kernel.IPKernelApp.initialized()
+
+
+def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end from code that cannot await, and return its result."""
+    here, context = running_loop(), CURRENT.get()
+    if here is None and context is not None and not context.log.closed:
+        # A worker thread of a run: the work belongs to that run and its loop.
+        return _block(make, context.loop)
+    if here is None:
+        return _block(make, background_loop())
+    if _may_nest(here):
+        import nest_asyncio  # noqa: PLC0415 - it is needed here only, and seldom
+
+        nest_asyncio.apply(here)
+        return here.run_until_complete(make())
+    if here is background_loop():
+        message = "execute_sync would block the loop that has to do the work."
+        raise QuireError(message, remedy="Write `await ....execute(...)` inside async code.")
+    return _block(make, background_loop())
+
+
+def _may_nest(loop: asyncio.AbstractEventLoop) -> bool:
+    kernel = sys.modules.get("ipykernel")
+    modern_kernel = kernel is not None and kernel.version_info >= (7,)
+    return isinstance(loop, asyncio.BaseEventLoop) and not modern_kernel and sys.version_info < (3, 14)
+
+
+def _block(make: Callable[[], Coroutine[Any, Any, T]], loop: asyncio.AbstractEventLoop) -> T:
+    drained = threading.Event()
+
+    async def work() -> T:
+        try:
+            return await make()
+        finally:
+            drained.set()
+
+    future = asyncio.run_coroutine_threadsafe(work(), loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        drained.wait(_PATIENCE)
+        raise
+
+
+def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    """Call a function on a loop from whatever thread this is, in the caller's context."""
+    context = contextvars.copy_context()
+    if running_loop() is loop:
+        loop.call_soon(function, context=context)
+    else:
+        loop.call_soon_threadsafe(function, context=context)

@@ -1,0 +1,144 @@
+"""The two seams of a run: around a call to a model, and around a call to a tool.
+
+Every prompt, reply, argument and result passes here and is recorded here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from quire.core.errors import ProviderError, Stop
+from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
+from quire.core.messages import ToolCall, ToolResult
+from quire.core.ports import Answer, Model, ModelRequest, Piece
+from quire.core.schema import plain, render
+from quire.core.usage import Usage
+from quire.run.bracket import record_failure
+from quire.run.context import CURRENT, Context
+
+__all__ = ["ask_model", "use_tool"]
+
+
+async def ask_model(
+    model: Model, request: ModelRequest, context: Context, price: Mapping[str, float] | None = None
+) -> Answer:
+    """Ask a model and return its answer; pieces are recorded as they arrive.
+
+    `price` is in US dollars per million tokens, by `input`, `output` and optionally `cached_input`.
+    """
+    log, call = context.log, context.child(model.model)
+    log.emit(
+        Requested,
+        call.span,
+        call.parent,
+        agent=context.path[-1],
+        provider=model.provider,
+        model=model.model,
+        messages=len(request.messages),
+        tools=tuple(tool.name for tool in request.tools),
+        output=request.output.name if request.output else None,
+        settings=_settings(request),
+        simulated=model.simulated,
+    )
+    try:
+        answer, first = await _hear(model, request, call)
+    except asyncio.CancelledError as cancelled:
+        log.emit(Cancelled, call.span, call.parent, reason=str(cancelled.args[0]) if cancelled.args else "stopped")
+        raise
+    except BaseException as error:
+        record_failure(error, call)
+        raise
+    cost, source = _cost(answer, model, price)
+    log.emit(
+        Responded,
+        call.span,
+        call.parent,
+        message=answer.message,
+        finish_reason=answer.finish_reason,
+        usage=answer.usage,
+        model=answer.model or model.model,
+        first_token_s=first,
+        cost_usd=cost,
+        price_source=source,
+        simulated=model.simulated,
+    )
+    return answer
+
+
+async def _hear(model: Model, request: ModelRequest, call: Context) -> tuple[Answer, float | None]:
+    began, first, answer = call.loop.time(), None, None
+    async with aclosing(model.ask(request)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            if isinstance(piece, Piece):
+                first = call.loop.time() - began if first is None else first
+                call.log.emit(Thinking if piece.thinking else Delta, call.span, call.parent, text=piece.text)
+            else:
+                answer = piece
+    if answer is None:
+        message = f"{model.provider} ended its reply without an answer."
+        raise ProviderError(message, remedy="This is a defect of the model's adapter: it must end with an Answer.")
+    return answer, first
+
+
+def _settings(request: ModelRequest) -> dict[str, Any]:
+    settings = {
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "stop": list(request.stop) or None,
+        "reasoning": request.reasoning,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _cost(answer: Answer, model: Model, price: Mapping[str, float] | None) -> tuple[float | None, str | None]:
+    if model.simulated:
+        return 0.0, "simulated"
+    if answer.cost_usd is not None:
+        return answer.cost_usd, "provider"
+    if price is not None and answer.usage is not None:
+        return _priced(answer.usage, price), "given"
+    return None, None
+
+
+def _priced(usage: Usage, price: Mapping[str, float]) -> float:
+    cached = usage.cached_input_tokens or 0
+    fresh = usage.input_tokens - cached
+    per_million = (
+        fresh * price["input"]
+        + cached * price.get("cached_input", price["input"])
+        + usage.output_tokens * price["output"]
+    )
+    return per_million / 1_000_000
+
+
+async def use_tool(
+    call: ToolCall, arguments: Any, work: Callable[[Context], Awaitable[Any]], context: Context
+) -> ToolResult:
+    """Do what a model asked of a tool; what the tool raises is told to the model, except `Stop`."""
+    log, place = context.log, context.child(call.tool)
+    log.emit(Called, place.span, place.parent, tool=call.tool, call=call.id, arguments=plain(arguments))
+    # The intention is kept before the effect happens, so that a crash in between can be told.
+    await log.flush()
+    token = CURRENT.set(place)
+    try:
+        result = await work(place)
+    except Exception as error:
+        log.emit(
+            Returned,
+            place.span,
+            place.parent,
+            tool=call.tool,
+            call=call.id,
+            error_type=type(error).__name__,
+            error=str(error),
+        )
+        if isinstance(error, Stop):
+            raise
+        return ToolResult(id=call.id, tool=call.tool, text=f"{type(error).__name__}: {error}", failed=True)
+    finally:
+        CURRENT.reset(token)
+    log.emit(Returned, place.span, place.parent, tool=call.tool, call=call.id, result=plain(result))
+    return ToolResult(id=call.id, tool=call.tool, text=render(result))

@@ -1,0 +1,110 @@
+"""Where in a run the code is: handed to every `_run`, and found with `current_context()`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from quire.core.errors import QuireError
+from quire.log.log import Log
+
+if TYPE_CHECKING:
+    from quire.run.run import Run
+
+__all__ = ["CURRENT", "Context", "current_context"]
+
+
+class Context:
+    """A place in a run: its log, its span, the path of names, the deadline.
+
+    A child may only have less than its parent: `child` can bring a deadline nearer, never put it off.
+    """
+
+    __slots__ = ("deadline", "log", "loop", "parent", "parts", "path", "span", "streaming")
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        loop: asyncio.AbstractEventLoop,
+        span: str,
+        parent: str | None,
+        path: tuple[str, ...],
+        deadline: float | None,
+        streaming: bool,
+        parts: list[Run[Any]],
+    ) -> None:
+        self.log = log
+        self.loop = loop
+        self.span = span
+        self.parent = parent
+        self.path = path
+        self.deadline = deadline
+        """On the loop's clock; `None` when there is none."""
+        self.streaming = streaming
+        self.parts = parts
+        """What was started inside the run with `start`, and ends with it."""
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.log.run
+
+    @property
+    def where(self) -> str:
+        """The path of names as people read it: `audit › parse`."""
+        return " › ".join(self.path)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline; `None` when there is none."""
+        return None if self.deadline is None else self.deadline - self.loop.time()
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody wants to see replies while they are written."""
+        return self.streaming or self.log.followed
+
+    def child(self, name: str, timeout: float | None = None) -> Context:
+        """Return the context of something that runs inside this one."""
+        return Context(
+            log=self.log,
+            loop=self.loop,
+            span=self.log.new_span(),
+            parent=self.span,
+            path=(*self.path, name),
+            deadline=self.deadline if timeout is None else nearer(self.deadline, self.loop.time() + timeout),
+            streaming=self.streaming,
+            parts=self.parts,
+        )
+
+
+def nearer(deadline: float | None, other: float) -> float:
+    """Return the earlier of two deadlines."""
+    return other if deadline is None else min(deadline, other)
+
+
+CURRENT: ContextVar[Context | None] = ContextVar("quire_context", default=None)
+"""The context of the code that is running; `None` outside of a run."""
+
+
+def current_context() -> Context:
+    """Return the context of the step or tool that is running.
+
+    Raises:
+        QuireError: outside of a run.
+
+    Example:
+        >>> from quire import Step, current_context
+        >>> @Step
+        ... async def whoami(name: str) -> str:
+        ...     return f"{name} in {current_context().where}"
+        >>> whoami.execute_sync("me")
+        'me in whoami'
+    """
+    context = CURRENT.get()
+    if context is None:
+        message = "There is no run here."
+        raise QuireError(message, remedy="Call current_context() inside a step or a tool that is being run.")
+    return context

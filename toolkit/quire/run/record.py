@@ -1,0 +1,129 @@
+"""What can be read from a run's log: while it runs, after it, and in another process tomorrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from quire.core.codec import encode
+from quire.core.events import Event, Started, Succeeded
+from quire.views import drawing, tables
+from quire.views.live import RunFold
+from quire.views.shapes import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Part", "Record"]
+
+
+class Record:
+    """A run as its log tells it.
+
+    `nodes`, `calls`, `tools`, `messages`, `events` and `cost` are DataFrames (`quire.views.tables.schema`
+    explains each column); on the last line of a cell the record draws itself.
+    """
+
+    def __init__(self, id: str, events: Callable[[], Sequence[Event]]) -> None:  # noqa: A002 - the run's id
+        self.id = id
+        self._events = events
+
+    @property
+    def past(self) -> Sequence[Event]:
+        """The events so far."""
+        return self._events()
+
+    @property
+    def name(self) -> str:
+        """What was run."""
+        return next((event.name for event in self.past if isinstance(event, Started)), "")
+
+    @property
+    def status(self) -> Status:
+        """pending, running, waiting, succeeded, failed, skipped or cancelled."""
+        return self.fold().head()["status"]
+
+    @property
+    def output(self) -> Any:
+        """The result as plain JSON; `None` while there is none."""
+        events = self.past
+        root = events[0].span if events else None
+        return next((e.output for e in reversed(events) if isinstance(e, Succeeded) and e.span == root), None)
+
+    @property
+    def nodes(self) -> pd.DataFrame:
+        """One row a node of the graph."""
+        return tables.nodes(self.past)
+
+    @property
+    def calls(self) -> pd.DataFrame:
+        """One row a model call."""
+        return tables.calls(self.past)
+
+    @property
+    def tools(self) -> pd.DataFrame:
+        """One row a tool call."""
+        return tables.tools(self.past)
+
+    @property
+    def messages(self) -> pd.DataFrame:
+        """One row a message."""
+        return tables.messages(self.past)
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row an event: the log itself."""
+        return tables.events(self.past)
+
+    @property
+    def cost(self) -> pd.DataFrame:
+        """The calls by agent and model."""
+        return tables.cost(self.past)
+
+    @property
+    def graph(self) -> Part:
+        """The graph alone."""
+        return Part(self, "graph")
+
+    @property
+    def conversation(self) -> Part:
+        """The conversation alone."""
+        return Part(self, "conversation")
+
+    def fold(self) -> RunFold:
+        """Return the view of everything so far."""
+        fold = RunFold()
+        for event in self.past:
+            fold.apply(event)
+        return fold
+
+    def export(self, path: str | Path) -> Path:
+        """Write the log to a `.jsonl` file, lossless, and return the path; `quire.load` reads it back."""
+        path = Path(path)
+        path.write_bytes(b"".join(encode(event) for event in self.past))
+        return path
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} of {self.name}: {self.status}>"
+
+    def __str__(self) -> str:
+        data = self.fold().snapshot()
+        return drawing.run_text(data["head"], data["graph"], data["nodes"], data["messages"])
+
+
+class Part:
+    """One view of a run, shown alone: `run.graph`, `run.conversation`."""
+
+    def __init__(self, record: Record, view: Literal["graph", "conversation"]) -> None:
+        self.record = record
+        self.view = view
+
+    def __repr__(self) -> str:
+        return f"<{self.view} of run {self.record.id}>"
+
+    def __str__(self) -> str:
+        data = self.record.fold().snapshot()
+        if self.view == "graph":
+            return drawing.graph_text(data["graph"], data["nodes"])
+        return drawing.conversation_text(data["messages"])

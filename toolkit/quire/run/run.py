@@ -1,0 +1,256 @@
+"""The handle on something that runs: await it, watch it, stop it, read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from quire.core.errors import DefinitionError, RunCancelled, RunNotFinished
+from quire.log.log import Log
+from quire.run import bridge, runtime
+from quire.run.bracket import bracket
+from quire.run.context import Context
+from quire.run.record import Record
+from quire.views.live import RunFold
+
+if TYPE_CHECKING:
+    from quire.run.runnable import Runnable
+
+__all__ = ["Run", "begin"]
+
+O = TypeVar("O")  # noqa: E741
+
+_HEARTBEAT = 0.2
+"""Seconds between wake-ups while a notebook cell awaits: the kernel's loop sleeps through an interrupt
+unless something wakes it (ipykernel issue 881)."""
+_PATIENCE = 5.0
+"""Seconds that an interrupted run gets to clean up before the cell ends all the same."""
+
+
+class Run(Record, Generic[O]):
+    """Something that was started and may still be running.
+
+    Example:
+        >>> from quire import Step
+        >>> @Step
+        ... async def double(n: int) -> int:
+        ...     return 2 * n
+        >>> run = double.start(21)
+        >>> run.wait()
+        42
+        >>> run.status
+        'succeeded'
+    """
+
+    def __init__(self, runnable: Runnable[Any, O], value: Any, context: Context, details: dict[str, Any]) -> None:
+        log = context.log
+        super().__init__(log.run, lambda: log.events)
+        self.log = log
+        self.loop = context.loop
+        self._name = runnable.name
+        self._context = context
+        self._ended = _Outcome[O](context.loop)
+        self._task: asyncio.Task[None] | None = None
+        self._begun = False
+        if self.is_root:
+            runtime.running[self.id] = self
+        else:
+            context.parts.append(self)
+        bridge.call_soon(self.loop, lambda: self._begin(runnable, value, details))
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the whole run, and not something that was started inside one."""
+        return self._context.parent is None
+
+    def _begin(self, runnable: Runnable[Any, O], value: Any, details: dict[str, Any]) -> None:
+        work = self._drive(runnable, value, details)
+        self._task = self.loop.create_task(work, name=f"quire run {self.id}")
+
+    async def _drive(self, runnable: Runnable[Any, O], value: Any, details: dict[str, Any]) -> None:
+        self._begun = True
+        result, error = None, None
+        try:
+            result = await bracket(runnable, value, self._context, **details)
+        except BaseException as raised:  # noqa: BLE001 - kept for whoever awaits the run
+            error = raised
+        if self.is_root:
+            error = await self._finish(error)
+        self._ended.set(cast("O", result), error)
+
+    async def _finish(self, error: BaseException | None) -> BaseException | None:
+        for part in self._context.parts:
+            if not part.finished:
+                await part.cancel("its run has ended")
+        try:
+            await asyncio.shield(self.log.flush())
+        except BaseException as unkept:  # noqa: BLE001 - a result that is not recorded must not look like one that is
+            error = error or unkept
+        self.log.close()
+        runtime.running.pop(self.id, None)
+        return error
+
+    @property
+    def name(self) -> str:
+        """What was run."""
+        return self._name
+
+    def fold(self) -> RunFold:
+        """Return the view of everything so far, replies that are still being written included."""
+        fold = RunFold()
+        for event in self.log.past():
+            fold.apply(event)
+        return fold
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, one way or another."""
+        return self._ended.done
+
+    @property
+    def result(self) -> O:
+        """What it gave; raises its error if it failed, `RunNotFinished` while it runs."""
+        if not self.finished:
+            what = f"Run {self.id} of `{self.name}` is still {self.status}."
+            raise RunNotFinished(what, remedy="Wait for it: `await run`, or `run.wait()` without await.")
+        return self._ended.get(self.name)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it raised, if it did."""
+        return self._ended.error
+
+    def __await__(self) -> Generator[Any, None, O]:
+        return self._wait().__await__()
+
+    def wait(self) -> O:
+        """Return the result when there is one, without `await`."""
+        return self.result if self.finished else bridge.wait_for(self._wait)
+
+    def cancel(self, reason: str = "stopped by you") -> Awaitable[None]:
+        """Ask it to stop, at once; await what this returns to know that it has."""
+        bridge.call_soon(self.loop, lambda: self._cancel(reason))
+        return _Quiet(self._ended)
+
+    def _cancel(self, reason: str) -> None:
+        if not self._begun:
+            # A task that is cancelled before its first step leaves no trace; the next turn will do.
+            self.loop.call_soon(self._cancel, reason)
+        elif self._task is not None and not self._task.done():
+            self._task.cancel(reason)
+
+    async def _wait(self) -> O:
+        beat = _Heartbeat(asyncio.get_running_loop()) if bridge.in_kernel() else None
+        try:
+            await self._ended.wait()
+        except asyncio.CancelledError:
+            # The cell that awaits, or the caller's own task, was stopped: so is the run.
+            ending = asyncio.ensure_future(_wait_quietly(self.cancel("interrupted")))
+            await asyncio.wait([ending], timeout=_PATIENCE)
+            raise
+        finally:
+            if beat is not None:
+                beat.stop()
+        return self._ended.get(self.name)
+
+
+async def _wait_quietly(ending: Awaitable[None]) -> None:
+    await ending
+
+
+class _Outcome(Generic[O]):
+    """How a run ended; can be awaited on any loop, any number of times."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.done = False
+        self.error: BaseException | None = None
+        self._loop = loop
+        self._result: O | None = None
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def set(self, result: O, error: BaseException | None) -> None:
+        self._result, self.error, self.done = result, error, True
+        for loop, future in self._waiters:
+            if loop is self._loop:
+                _release(future)
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(_release, future)
+
+    async def wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiters.append((loop, future))
+        # Looked at after the future is in the list: `set` may run in another thread.
+        if self.done:
+            return
+        await future
+
+    def get(self, name: str) -> O:
+        if isinstance(self.error, asyncio.CancelledError):
+            reason = str(self.error.args[0]) if self.error.args else "stopped"
+            message = f"The run of `{name}` was cancelled: {reason}."
+            raise RunCancelled(message, remedy="Start it again when you want it.") from None
+        if self.error is not None:
+            raise self.error
+        return cast("O", self._result)
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class _Quiet(Awaitable[None]):
+    """Waits for the end of a run, whatever the end."""
+
+    def __init__(self, ended: _Outcome[Any]) -> None:
+        self._ended = ended
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._ended.done:
+            yield from self._ended.wait().__await__()
+
+
+class _Heartbeat:
+    """Wakes a loop up now and then."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer = loop.call_later(_HEARTBEAT, self._beat)
+
+    def _beat(self) -> None:
+        self._timer = self._loop.call_later(_HEARTBEAT, self._beat)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+def begin(
+    runnable: Runnable[Any, O],
+    value: Any,
+    *,
+    timeout: float | None = None,
+    tags: Mapping[str, str] | None = None,
+    streaming: bool = False,
+) -> Run[O]:
+    """Start a run: inside another run as a part of it, otherwise as one of its own."""
+    if timeout is not None and not timeout > 0:
+        message = f"timeout={timeout!r} leaves no time."
+        raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
+    outer = bridge.living_context()
+    if outer is not None:
+        return Run(runnable, value, outer.child(runnable.name, timeout), {})
+    loop = bridge.loop_for_runs()
+    log = Log(runtime.new_run_id(), runtime.store())
+    context = Context(
+        log=log,
+        loop=loop,
+        span=log.new_span(),
+        parent=None,
+        path=(runnable.name,),
+        deadline=None if timeout is None else loop.time() + timeout,
+        streaming=streaming,
+        parts=[],
+    )
+    return Run(runnable, value, context, {"graph": runnable.graph(), "tags": dict(tags or {})})

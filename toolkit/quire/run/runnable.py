@@ -1,0 +1,183 @@
+"""The contract: whatever can be run is a `Runnable`, and has the same verbs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from quire.core.events import Event
+from quire.core.schema import checked, fields_of, type_name
+from quire.run import bridge
+from quire.run.bracket import bracket
+from quire.run.context import Context
+from quire.run.naming import Place, assigned_name
+from quire.run.run import Run, begin
+from quire.views import drawing
+from quire.views.shapes import AgentSnapshot, Facts, FlowHead, FlowSnapshot, Graph, GraphNode
+
+__all__ = ["Runnable"]
+
+I = TypeVar("I", contravariant=True)  # noqa: E741, PLC0105 - I and O are the words of the contract
+O = TypeVar("O")  # noqa: E741
+
+
+class Runnable(ABC, Generic[I, O]):
+    """Anything that can be run: a step, an agent, a pipeline, a tool.
+
+    Authors write one method, `_run`; callers get `start`, `execute`, `stream` and `execute_sync`.
+    """
+
+    kind: ClassVar[str] = "runnable"
+    """What it is, in one word."""
+    input: Any
+    """The type it takes."""
+    output: Any
+    """The type it gives."""
+    _name: str | None = None
+    _place: Place | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it: the name given, or the variable it was assigned to, or its kind."""
+        if self._name is None:
+            self._name = (assigned_name(self._place) if self._place else None) or self.kind
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether it only has the name of its kind."""
+        return self.name == self.kind
+
+    @abstractmethod
+    async def _run(self, input: I, ctx: Context) -> O:  # noqa: A002 - the word of the contract
+        """Do the work; called inside the bracket with an input that was checked."""
+
+    def start(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> Run[O]:  # noqa: A002
+        """Begin at once and return the handle; await the handle for the result.
+
+        `timeout` is in seconds; `tags` are kept with the run and shown in `quire.runs()`. Without a
+        running event loop (a script) the work is done on Quire's own background loop.
+        """
+        return begin(self, input, timeout=timeout, tags=tags)
+
+    async def execute(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:  # noqa: A002
+        """Run to the end and return the result; inside a step or a tool, as a part of that run.
+
+        Raises:
+            InputValidationError: the input is not what it takes.
+            DeadlineExceeded: it took longer than `timeout` seconds.
+        """
+        outer = bridge.living_context()
+        if outer is not None:
+            return await bracket(self, input, outer.child(self.name, timeout))
+        return await begin(self, input, timeout=timeout, tags=tags)
+
+    async def stream(
+        self,
+        input: I,  # noqa: A002
+        *,
+        timeout: float | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Event]:
+        """Yield the run's events as they happen, replies piece by piece; raise its error at the end.
+
+        Leaving the loop early cancels the run.
+
+        Example:
+            >>> import asyncio
+            >>> from quire import LLM, Agent
+            >>> agent = Agent(LLM("offline"), "Answer briefly.")
+            >>> async def main() -> str:
+            ...     return "".join([event.text async for event in agent.stream("Hello") if event.kind == "delta"])
+            >>> len(asyncio.run(main())) > 0
+            True
+        """
+        run = begin(self, input, timeout=timeout, tags=tags, streaming=True)
+        try:
+            async for event in run.log.follow():
+                yield event
+            await run
+        finally:
+            if not run.finished:
+                await run.cancel("nobody reads its events any more")
+
+    def execute_sync(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:  # noqa: A002
+        """Run to the end and return the result, without `await`: in scripts, cells, tests and threads."""
+        return bridge.wait_for(lambda: self.execute(input, timeout=timeout, tags=tags))
+
+    def accept(self, value: Any) -> Any:
+        """Return the value as the input type; raise pydantic's `ValidationError` if it cannot be."""
+        return checked(self.input, value)
+
+    @property
+    def input_name(self) -> str:
+        """The input type as a reader writes it."""
+        return type_name(self.input)
+
+    @property
+    def output_name(self) -> str:
+        """The output type as a reader writes it."""
+        return type_name(self.output)
+
+    def graph(self) -> Graph:
+        """Return its drawing as data: itself between its input and its output, unless it has parts."""
+        return Graph(
+            name=self.name,
+            kind=self.kind,
+            nodes=[self.as_node()],
+            edges=[
+                {"source": None, "target": self.name, "label": self.input_name},
+                {"source": self.name, "target": None, "label": self.output_name},
+            ],
+        )
+
+    def as_node(self) -> GraphNode:
+        """Return itself as one node of somebody's drawing."""
+        return GraphNode(
+            id=self.name,
+            title=self.name,
+            kind=self.kind,
+            note=self.note,
+            input=self.input_name,
+            output=self.output_name,
+            facts=self.facts(),
+        )
+
+    @property
+    def note(self) -> str:
+        """The second line of its node, before it has run."""
+        return self.kind
+
+    def facts(self) -> Facts:
+        """Return what an inspector says about it."""
+        return {
+            "in": [{"type": type_name(kind), "fields": fields_of(kind)} for kind in self.takes()],
+            "out": {"type": self.output_name, "fields": fields_of(self.output)},
+        }
+
+    def card(self) -> FlowSnapshot | AgentSnapshot:
+        """Return what its card shows before it has run."""
+        head = FlowHead(
+            name=self.name,
+            kind=self.kind,
+            input=self.input_name,
+            output=self.output_name,
+            example=f"{self.name}.start({self.input_name}(…))",
+            checks="",
+        )
+        return FlowSnapshot(kind="flow", head=head, graph=self.graph())
+
+    def takes(self) -> tuple[Any, ...]:
+        """Return the types it needs, one a source."""
+        return (self.input,)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}: {self.input_name} -> {self.output_name}>"
+
+    def __str__(self) -> str:
+        return drawing.graph_text(self.graph())

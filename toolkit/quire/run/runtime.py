@@ -1,0 +1,65 @@
+"""What belongs to the whole process: where logs are kept, and which runs are going on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quire.core.doors import open_door
+from quire.core.ports import Store
+
+if TYPE_CHECKING:
+    from quire.run.run import Run
+
+__all__ = ["home", "keep_in", "new_run_id", "running", "store"]
+
+running: dict[str, Run[Any]] = {}
+"""Runs that have not ended, by id: they live on between cells, and nobody else may hold them."""
+
+_chosen: list[Store] = []
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def home() -> Path:
+    """Return the folder where everything is kept: `QUIRE_HOME`, or `.quire` beside the notebook."""
+    return Path(os.environ.get("QUIRE_HOME") or ".quire")
+
+
+def store() -> Store:
+    """Return the store that new runs are kept in and `quire.runs()` reads."""
+    return _chosen[-1] if _chosen else _file_store(os.environ.get("QUIRE_HOME") or ".quire")
+
+
+@cache
+def _file_store(folder: str) -> Store:
+    # Made absolute once: a notebook that changes its folder keeps its runs together.
+    return open_door("quire.stores", "file")(Path(folder).resolve())
+
+
+@contextmanager
+def keep_in(other: Store) -> Iterator[Store]:
+    """Keep the runs that start inside the block somewhere else."""
+    _chosen.append(other)
+    try:
+        yield other
+    finally:
+        _chosen.remove(other)
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: seven characters of the second, eight at random (40 bits)."""
+    seconds, random = int(time.time()), int.from_bytes(os.urandom(5), "big")
+    return _digits(seconds, 7) + _digits(random, 8)
+
+
+def _digits(number: int, length: int) -> str:
+    text = ""
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        text = _LETTERS[digit] + text
+    return text

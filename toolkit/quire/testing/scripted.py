@@ -1,0 +1,110 @@
+"""A model that says what it was told to say: stands in wherever an `LLM` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from quire.core.errors import DefinitionError
+from quire.core.messages import Message, Part, Text, ToolCall
+from quire.core.ports import Abilities, Answer, ModelRequest, Piece
+from quire.core.schema import render
+from quire.core.usage import Usage
+
+__all__ = ["ScriptedModel", "ToolUse"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A reply that asks for a tool.
+
+    Example:
+        >>> ToolUse("lookup", {"id": 4})
+        ToolUse(tool='lookup', arguments={'id': 4})
+    """
+
+    tool: str
+    arguments: Mapping[str, Any] | str = ""
+    """The arguments, or the very text a model would write for them."""
+
+
+Line: TypeAlias = "str | ToolUse | list[ToolUse] | Answer | BaseException | Callable[[ModelRequest], Any] | Any"
+"""One reply: words, tool uses, an error to raise, a function of the request, or a value to send as JSON."""
+
+
+class ScriptedModel:
+    """A model with its replies written down in advance, one a request.
+
+    A reply is a string, a `ToolUse` or a list of them (asked for at once), an exception (raised), a
+    whole `Answer`, a function of the request that returns one of these, or any other value, which is
+    sent as JSON. `requests` keeps what was asked.
+
+    Example:
+        >>> from quire import Agent
+        >>> agent = Agent(ScriptedModel(["Hello!"]), "Greet.")
+        >>> agent.execute_sync("Hi")
+        'Hello!'
+    """
+
+    provider = "scripted"
+    simulated = True
+
+    def __init__(self, replies: Iterable[Line], *, model: str = "scripted", abilities: Abilities | None = None) -> None:
+        self.model = model
+        self.abilities = abilities or Abilities()
+        self.requests: list[ModelRequest] = []
+        self._replies = list(replies)
+
+    async def ask(self, request: ModelRequest) -> AsyncIterator[Piece | Answer]:
+        """Give the next reply, word by word if somebody watches."""
+        number = len(self.requests)
+        self.requests.append(request)
+        if number >= len(self._replies):
+            message = f"The script has {len(self._replies)} replies, and this is request {number + 1}."
+            raise DefinitionError(message, remedy="Add a reply: ScriptedModel([..., one more]).")
+        answer = _answer(self._replies[number], request, number)
+        if request.stream:
+            for word in _words(answer.message.text):
+                yield Piece(text=word)
+        yield answer
+
+
+def _answer(line: Line, request: ModelRequest, number: int) -> Answer:
+    if isinstance(line, BaseException):
+        raise line
+    if isinstance(line, Answer):
+        return line
+    if isinstance(line, (ToolUse, str)) or _are_uses(line):
+        return _reply(line, request, number)
+    if callable(line):
+        return _answer(line(request), request, number)
+    return _reply(render(line), request, number)
+
+
+def _are_uses(line: Line) -> bool:
+    return isinstance(line, list) and bool(line) and all(isinstance(use, ToolUse) for use in line)
+
+
+def _reply(line: str | ToolUse | list[ToolUse], request: ModelRequest, number: int) -> Answer:
+    uses = [line] if isinstance(line, ToolUse) else line if isinstance(line, list) else []
+    parts: list[Part] = [Text(text=line)] if isinstance(line, str) else []
+    parts += [ToolCall(id=f"call_{number}_{i}", tool=use.tool, arguments=_written(use)) for i, use in enumerate(uses)]
+    usage = Usage(input_tokens=sum(_count(m.text) for m in request.messages), output_tokens=_count(str(line)))
+    message = Message(role="assistant", parts=tuple(parts))
+    return Answer(message=message, finish_reason="tool_calls" if uses else "stop", usage=usage)
+
+
+def _written(use: ToolUse) -> str:
+    return use.arguments if isinstance(use.arguments, str) else json.dumps(dict(use.arguments))
+
+
+def _count(text: str) -> int:
+    """Count words as tokens: stable, and easy to check by eye."""
+    return len(text.split())
+
+
+def _words(text: str) -> list[str]:
+    pieces = text.split(" ")
+    return [piece + (" " if i < len(pieces) - 1 else "") for i, piece in enumerate(pieces)]

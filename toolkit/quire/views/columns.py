@@ -1,0 +1,224 @@
+"""The tables as they are declared: the one place that says which columns there are, and what they mean.
+
+New columns are added at the end. Missing is NA, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["GROUPINGS", "TABLES", "Column", "Dtype", "Table"]
+
+Dtype: TypeAlias = Literal["string", "category", "Int64", "Float64", "boolean", "datetime64[us, UTC]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Example:
+        >>> next(column for column in TABLES["calls"] if column.name == "latency_s").unit
+        's'
+    """
+
+    name: str
+    dtype: Dtype
+    unit: str
+    """`s`, `tokens`, `USD`, `JSON`, ...; empty for names, ids, words and plain counts of rows."""
+    meaning: str
+
+
+Table: TypeAlias = tuple[Column, ...]
+
+_TIME: Dtype = "datetime64[us, UTC]"
+
+
+def _text(name: str, meaning: str) -> Column:
+    return Column(name, "string", "", meaning)
+
+
+def _json(name: str, meaning: str) -> Column:
+    return Column(name, "string", "JSON", meaning)
+
+
+def _word(name: str, meaning: str) -> Column:
+    return Column(name, "category", "", meaning)
+
+
+def _count(name: str, meaning: str) -> Column:
+    return Column(name, "Int64", "", meaning)
+
+
+def _tokens(name: str, meaning: str) -> Column:
+    return Column(name, "Int64", "tokens", meaning)
+
+
+def _seconds(name: str, meaning: str) -> Column:
+    return Column(name, "Float64", "s", meaning)
+
+
+def _time(name: str, meaning: str) -> Column:
+    return Column(name, _TIME, "UTC", meaning)
+
+
+def _flag(name: str, meaning: str) -> Column:
+    return Column(name, "boolean", "", meaning)
+
+
+_RUN = _text("run", "the run's id")
+_SPAN = _text("span", "what the row is about; unique in its run, and the same in every table")
+_NODE = _text("node", "the node that made the call: the names below the run's root, joined with /")
+_AGENT = _text("agent", "the agent that made the call")
+_MODEL = _text("model", "the model that was asked")
+_PROVIDER = _word("provider", "who serves the model")
+_SESSION = _text("session", "the session; NA outside of one")
+_TENANT = _text("tenant", "the tenant; NA outside of one")
+_ATTEMPT = _count("attempt", "1 for the first try; NA for what was never tried")
+_REPLAYED = _flag("replayed", "whether replies came from a recording")
+_ERROR_TYPE = _text("error_type", "the class of the error; NA when there was none")
+_ERROR = _text("error", "what the error said")
+
+_INPUT = _tokens("input_tokens", "the whole prompt, cached part included; NA when not reported")
+_CACHED = _tokens("cached_input_tokens", "the part of the prompt read from the provider's cache")
+_OUTPUT = _tokens("output_tokens", "everything generated, reasoning included")
+_REASONING = _tokens("reasoning_tokens", "the part of the output that was reasoning")
+_COST = Column("cost_usd", "Float64", "USD", "NA when a reply without a known price is in it")
+
+_SUMS = (
+    _count("calls", "model calls, failed and unfinished ones included"),
+    _INPUT,
+    _CACHED,
+    _OUTPUT,
+    _REASONING,
+    _COST,
+    _count("unpriced_calls", "replies without a known price"),
+)
+
+_GROUPINGS = (
+    _RUN,
+    _AGENT,
+    _NODE,
+    _MODEL,
+    _PROVIDER,
+    _SESSION,
+    _TENANT,
+    _time("day", "midnight before the request"),
+)
+
+GROUPINGS: dict[str, Column] = {column.name: column for column in _GROUPINGS}
+"""What costs can be grouped by."""
+
+TABLES: dict[str, Table] = {
+    "runs": (
+        _RUN,
+        _text("name", "what was run"),
+        _word("kind", "step, agent, pipeline, ..."),
+        _word("status", "running, succeeded, failed or cancelled"),
+        _time("started_at", "when it began"),
+        _seconds("duration_s", "from start to end; NA while it runs"),
+        _SESSION,
+        _TENANT,
+        _text("parent_run", "the run that started it; NA when nobody's part"),
+        _count("nodes", "rows of its `nodes`"),
+        _count("model_calls", "rows of its `calls`"),
+        _count("tool_calls", "rows of its `tools`"),
+        _INPUT,
+        _CACHED,
+        _OUTPUT,
+        _REASONING,
+        _COST,
+        _flag("simulated", "whether any of its replies came from a simulated model"),
+        _REPLAYED,
+        _ERROR_TYPE,
+        _ERROR,
+        _json("tags", "the words it was started with"),
+    ),
+    "nodes": (
+        _RUN,
+        _SPAN,
+        _text("parent", "the span it belongs to; NA for the root"),
+        _text("node", "the names below the run's root, joined with /; the root by its own name"),
+        _word("kind", "step, agent, pipeline, tool, ..."),
+        _word("status", "running, succeeded, failed, cancelled or skipped"),
+        _text("reason", "why it was skipped or cancelled; for a failure, the node whose error only passed through"),
+        _ATTEMPT,
+        _time("started_at", "when it began; NA if skipped"),
+        _seconds("queued_s", "how long it waited for its turn; NA, because no event records it yet"),
+        _seconds("duration_s", "from start to end; NA while it runs and if skipped"),
+        _json("input", "what it was given"),
+        _json("output", "what it gave; NA until it succeeds"),
+        _tokens("input_tokens", "prompts of its own calls, its children's not included; 0 without calls"),
+        _tokens("output_tokens", "replies to its own calls, its children's not included; 0 without calls"),
+        Column("cost_usd", "Float64", "USD", "its own calls', not its children's; NA when one has no known price"),
+        _ERROR_TYPE,
+        _ERROR,
+    ),
+    "calls": (
+        _RUN,
+        _SPAN,
+        _NODE,
+        _AGENT,
+        _PROVIDER,
+        _MODEL,
+        _time("started_at", "when the model was asked"),
+        _seconds("latency_s", "from request to end, also of a call that failed; NA while it runs"),
+        _seconds("first_token_s", "from request to the first character; NA when the reply came whole"),
+        _INPUT,
+        _CACHED,
+        _tokens("cache_write_tokens", "the part of the prompt written to the provider's cache"),
+        _OUTPUT,
+        _REASONING,
+        Column("cost_usd", "Float64", "USD", "NA when the price is not known, and without a reply"),
+        _word("price_source", "where the price is from"),
+        _word("finish_reason", "stop, length, tool_calls, content_filter or error; NA without a reply"),
+        _ATTEMPT,
+        _flag("simulated", "whether no real model was asked"),
+        _REPLAYED,
+        _ERROR_TYPE,
+    ),
+    "tools": (
+        _RUN,
+        _SPAN,
+        _NODE,
+        _AGENT,
+        _text("tool", "the tool's name"),
+        _json("arguments", "what it was given"),
+        _json("result", "what it gave; NA until it returns, and when it raised"),
+        _time("started_at", "when it was called"),
+        _seconds("duration_s", "from call to return; NA while it runs"),
+        _text("approved_by", "who allowed the call; NA when nobody was asked"),
+        _seconds("approval_wait_s", "how long the answer took; NA when nobody was asked"),
+        _text("permission", "the permission that allowed the call; NA when none was needed"),
+        _word("sandbox_tier", "the sandbox that held; NA without one"),
+        _ERROR_TYPE,
+        _ERROR,
+    ),
+    "messages": (
+        _RUN,
+        _SESSION,
+        _text("branch", "the branch of the conversation"),
+        _count("seq", "place in the run's log; the parts of one reply share it"),
+        _time("at", "when it was complete"),
+        _count("turn", "from 1 in each agent's span: a reply, what came before it, and the results it asked for"),
+        _text("sender", "who speaks: a person, an agent, a tool"),
+        _word("role", "system, user, assistant or tool"),
+        _word("kind", "text, thinking, tool_call or tool_result"),
+        _text("text", "the words; arguments and results as they were passed on"),
+        _text("tool", "the tool that is called or that answers"),
+        _text("call_span", "the model call that made it, in `calls`; of a result the tool call, in `tools`"),
+        _tokens("tokens", "output tokens of the whole reply, on its first row"),
+    ),
+    "events": (
+        _RUN,
+        _count("seq", "place in the run's log, from 1"),
+        _time("at", "when it happened"),
+        _word("kind", "what happened: started, said, ..."),
+        _SPAN,
+        _text("parent", "the span that span belongs to"),
+        _json("data", "the event's own fields, those at their default left out"),
+    ),
+    "cost": (_AGENT, _MODEL, _PROVIDER, *_SUMS),
+    "costs": (*_GROUPINGS, *_SUMS),
+}
+"""Every table by name; `costs` has those of the first eight columns that it was grouped by."""

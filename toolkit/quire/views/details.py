@@ -1,0 +1,163 @@
+"""What the inspector says about one node of a run, gathered from the log when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from quire.core.events import Called, Event, Failed, Requested, Responded, Returned, Said, Skipped, Started, Succeeded
+from quire.core.messages import Message, Text, ToolCall
+from quire.views import words
+from quire.views.live import RunFold, failure, pretty
+from quire.views.shapes import Attempt, Details, NodeState, Payload, PromptMessage, RunError, ToolUse
+
+__all__ = ["details"]
+
+
+def details(events: Sequence[Event], node: str) -> Details | None:
+    """Return everything known about a node of the run's graph; `None` for a node the graph does not have."""
+    fold = RunFold()
+    for event in events:
+        fold.apply(event)
+    snapshot = fold.snapshot()
+    known = {part["id"]: part for part in snapshot["graph"]["nodes"]}
+    if node not in known:
+        return None
+    state, part = snapshot["nodes"][node], known[node]
+    own = _span_of(events, node)
+    inside = _inside(events, own)
+    started = next((event for event in inside if isinstance(event, Started)), None)
+    return Details(
+        node=node,
+        title=part["title"],
+        kind=part["kind"],
+        status=state["status"],
+        path=f"{snapshot['head']['name']} › {part['title']}" if events and own != events[0].span else part["title"],
+        reason=state["reason"],
+        input=_input(inside, started),
+        output=_output(inside, started, own),
+        prompt=_prompt(inside),
+        reply=_reply(inside),
+        tools=_tools(inside),
+        attempts=[Attempt(attempt=state["attempt"], status=state["status"], seconds=_seconds(state), error=state["reason"])],
+        facts=_facts(inside, state),
+        error=_error(events, inside, own),
+    )
+
+
+def _span_of(events: Sequence[Event], node: str) -> str | None:
+    root = events[0] if events else None
+    for event in events:
+        named = isinstance(event, (Started, Skipped)) and event.name == node
+        tool = isinstance(event, Called) and event.tool == node
+        if (named or tool) and root is not None and event.parent in (None, root.span):
+            return event.span
+    return None
+
+
+def _inside(events: Sequence[Event], span: str | None) -> list[Event]:
+    """Return the events of a span and of everything below it, in order."""
+    if span is None:
+        return []
+    spans = {span}
+    found: list[Event] = []
+    for event in events:
+        if event.span in spans or event.parent in spans:
+            spans.add(event.span)
+            found.append(event)
+    return found
+
+
+def _input(inside: list[Event], started: Started | None) -> Payload | None:
+    if started is not None:
+        return Payload(type=started.input_type, text=pretty(started.input))
+    called = next((event for event in inside if isinstance(event, Called)), None)
+    return None if called is None else Payload(type="arguments", text=pretty(called.arguments))
+
+
+def _output(inside: list[Event], started: Started | None, own: str | None) -> Payload | None:
+    for event in reversed(inside):
+        if isinstance(event, Succeeded) and event.span == own and started is not None:
+            return Payload(type=started.output_type, text=pretty(event.output))
+        if isinstance(event, Returned) and event.span == own and event.error_type is None:
+            return Payload(type="result", text=pretty(event.result))
+    return None
+
+
+def _prompt(inside: list[Event]) -> list[PromptMessage]:
+    """Return the words of the last model call's prompt: everything said before it."""
+    last = max((index for index, event in enumerate(inside) if isinstance(event, Requested)), default=-1)
+    agent = inside[last].parent if last >= 0 else None
+    prompt: list[PromptMessage] = []
+    for event in inside[: max(last, 0)]:
+        if event.parent == agent and isinstance(event, Said):
+            prompt.append(PromptMessage(role=event.role, text=event.text))
+        elif event.parent == agent and isinstance(event, Responded):
+            prompt.append(PromptMessage(role="assistant", text=_spoken(event.message)))
+        elif event.parent == agent and isinstance(event, Returned):
+            prompt.append(PromptMessage(role="tool", text=pretty(event.error if event.error_type else event.result)))
+    return prompt
+
+
+def _spoken(message: Message) -> str:
+    lines = [part.text if isinstance(part, Text) else "" for part in message.parts]
+    lines += [f"{part.tool}({part.arguments})" for part in message.parts if isinstance(part, ToolCall)]
+    return "\n".join(line for line in lines if line)
+
+
+def _reply(inside: list[Event]) -> str | None:
+    return next((_spoken(event.message) for event in reversed(inside) if isinstance(event, Responded)), None)
+
+
+def _tools(inside: list[Event]) -> list[ToolUse]:
+    returned = {event.span: event for event in inside if isinstance(event, Returned)}
+    return [_tool_use(event, returned.get(event.span)) for event in inside if isinstance(event, Called)]
+
+
+def _tool_use(called: Called, returned: Returned | None) -> ToolUse:
+    error = f"{returned.error_type}: {returned.error}" if returned is not None and returned.error_type else None
+    return ToolUse(
+        tool=called.tool,
+        arguments=pretty(called.arguments),
+        result=None if returned is None or error else pretty(returned.result),
+        error=error,
+        seconds=None if returned is None else returned.at - called.at,
+    )
+
+
+def _seconds(state: NodeState) -> float | None:
+    if state["started_at"] is None or state["ended_at"] is None:
+        return None
+    return state["ended_at"] - state["started_at"]
+
+
+def _facts(inside: list[Event], state: NodeState) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    requested = next((event for event in inside if isinstance(event, Requested)), None)
+    if requested is not None:
+        facts.append(("model", requested.model))
+        facts.append(("tokens", _tokens(inside)))
+        facts.append(("cost", words.money(state["cost_usd"], simulated=state["simulated"])))
+    seconds = _seconds(state)
+    if seconds is not None:
+        facts.append(("time", words.seconds(seconds)))
+    return facts
+
+
+def _tokens(inside: list[Event]) -> str:
+    usages = [event.usage for event in inside if isinstance(event, Responded) and event.usage is not None]
+    if not usages:
+        return "not reported"
+    cached = sum(usage.cached_input_tokens or 0 for usage in usages)
+    went_in = words.tokens(sum(usage.input_tokens for usage in usages))
+    came_out = words.tokens(sum(usage.output_tokens for usage in usages))
+    share = f", {words.tokens(cached)} of them cached" if cached else ""
+    return f"{went_in} in{share}; {came_out} out"
+
+
+def _error(events: Sequence[Event], inside: list[Event], own: str | None) -> RunError | None:
+    failed = next((event for event in inside if isinstance(event, Failed) and event.span == own), None)
+    if failed is None:
+        return None
+    origins: dict[Any, Failed] = {event.span: event for event in events if isinstance(event, Failed)}
+    return failure(failed, cast("Failed | None", origins.get(failed.origin)))

@@ -1,0 +1,349 @@
+"""The shapes that travel from the folds to every reader: the live views, the saved drawings and the plain text.
+
+Plain dictionaries, because they go over the wire as JSON as they are; numbers are raw and each reader writes
+them in words (`quire.views.words` here, `words.ts` in the browser).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+Status: TypeAlias = Literal["pending", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
+"""The one vocabulary for runs, nodes and calls."""
+
+Role: TypeAlias = Literal["person", "agent", "tool", "system"]
+"""Who speaks in a conversation."""
+
+
+class Fields(TypedDict):
+    """A type and its fields, as an inspector lists them."""
+
+    type: str
+    """The type as text, such as `Outline`."""
+    fields: list[tuple[str, str]]
+    """Pairs of a field's name and its type."""
+
+
+# Written as a call because `in` cannot be an attribute's name.
+Facts = TypedDict(
+    "Facts",
+    {
+        "model": NotRequired[str],
+        "instructions": NotRequired[str],
+        "tools": NotRequired[list[str]],
+        "limits": NotRequired[str],
+        "in": NotRequired[list[Fields]],
+        "out": NotRequired[Fields],
+    },
+)
+"""What an inspector says about a node that has not run: every entry may be missing."""
+
+
+class GraphNode(TypedDict):
+    """One part of a flow."""
+
+    id: str
+    """Unique in its graph."""
+    title: str
+    """The name people gave it."""
+    kind: str
+    """step, agent, tool, pipeline, branch, each, human."""
+    note: str
+    """The second line before a run: a model's name, `python`, `8 at once`."""
+    input: str
+    """The type it takes, as text."""
+    output: str
+    """The type it gives, as text."""
+    facts: NotRequired[Facts]
+    """What the inspector shows before a run."""
+
+
+class GraphEdge(TypedDict):
+    """One way data takes."""
+
+    source: str | None
+    """The node it leaves; None when it enters the flow."""
+    target: str | None
+    """The node it reaches; None when it leaves the flow."""
+    label: str
+    """The type that travels, as text."""
+
+
+class Graph(TypedDict):
+    """A flow as nodes and edges."""
+
+    name: str
+    kind: str
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+
+
+class NodeState(TypedDict):
+    """A node of the graph at one moment of a run."""
+
+    id: str
+    """The id of the graph's node."""
+    status: Status
+    reason: str | None
+    """Why it is so: `triage said refund`, `for you`."""
+    started_at: float | None
+    """Seconds since the epoch."""
+    ended_at: float | None
+    """Seconds since the epoch."""
+    attempt: int
+    """1 for the first."""
+    calls: int
+    """Model calls so far."""
+    tokens: int | None
+    cost_usd: float | None
+    """None when nothing is known of the price."""
+    progress: tuple[int, int] | list[int] | None
+    """Items done and items in all, for a fan-out."""
+    simulated: bool
+
+
+class RunError(TypedDict):
+    """A failure as a person reads it."""
+
+    type: str
+    """The class, such as `ValueError`."""
+    path: str
+    """Where, from the outside in: `audit › parse`."""
+    message: str
+    remedy: str | None
+    """What to do about it, in one sentence."""
+    traceback: str | None
+    """The person's own frames."""
+
+
+class Head(TypedDict):
+    """What is said of a whole run, above its views."""
+
+    name: str
+    kind: str
+    run: str
+    """The full id."""
+    short: str
+    """Its last four characters."""
+    status: Status
+    simulated: bool
+    replayed: bool
+    started_at: float | None
+    """Seconds since the epoch."""
+    ended_at: float | None
+    """Seconds since the epoch."""
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    unpriced_calls: int
+    model_calls: int
+    done: int
+    """Nodes that are finished."""
+    total: int
+    """Nodes in all."""
+    error: RunError | None
+    reason: str | None
+
+
+class FlowHead(TypedDict):
+    """What is said of a flow that has not run."""
+
+    name: str
+    kind: str
+    input: str
+    output: str
+    example: str
+    """The line to type, such as `one_pager.start(Question(…))`."""
+    checks: str
+    """`5 steps, no cycle, every input has one producer`."""
+
+
+class TextPart(TypedDict):
+    """Words of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class DataPart(TypedDict):
+    """A value, as pretty JSON, shown in the code font."""
+
+    type: Literal["data"]
+    text: str
+
+
+class ThinkingPart(TypedDict):
+    """What a model thought before it answered."""
+
+    type: Literal["thinking"]
+    text: str
+    seconds: float | None
+    tokens: int | None
+
+
+class CallPart(TypedDict):
+    """A tool call and, once it is back, its result."""
+
+    type: Literal["call"]
+    id: str
+    tool: str
+    arguments: str
+    """JSON text."""
+    result: str | None
+    error: str | None
+    status: Status
+    seconds: float | None
+
+
+Part: TypeAlias = TextPart | DataPart | ThinkingPart | CallPart
+
+
+class Message(TypedDict):
+    """One bubble of a conversation."""
+
+    id: str
+    sender: str
+    role: Role
+    note: str
+    """What is said next to the sender: `agent, gpt-4o-mini`."""
+    at: float
+    """Seconds since the run started."""
+    tokens: int | None
+    writing: bool
+    """Whether more of it is still arriving."""
+    simulated: bool
+    error: str | None
+    parts: list[Part]
+
+
+class Append(TypedDict):
+    """Text that arrived for a message already sent."""
+
+    id: str
+    append: tuple[int, str] | list[int | str]
+    """The index of the part and the text to add to it."""
+
+
+class Patch(TypedDict):
+    """What changed in a view since the last one."""
+
+    seq: int
+    head: NotRequired[Head]
+    nodes: NotRequired[list[NodeState]]
+    messages: NotRequired[list[Message | Append]]
+
+
+class RunSnapshot(TypedDict):
+    """Everything a view of a run shows."""
+
+    kind: Literal["run", "graph", "conversation"]
+    head: Head
+    graph: Graph
+    nodes: dict[str, NodeState]
+    messages: list[Message]
+
+
+class FlowSnapshot(TypedDict):
+    """Everything a view of a flow that has not run shows."""
+
+    kind: Literal["flow"]
+    head: FlowHead
+    graph: Graph
+
+
+class Payload(TypedDict):
+    """A value that went in or came out."""
+
+    type: str
+    text: str
+
+
+class PromptMessage(TypedDict):
+    """One message of a prompt as it was sent."""
+
+    role: str
+    text: str
+
+
+class ToolUse(TypedDict):
+    """One tool call of a node."""
+
+    tool: str
+    arguments: str
+    result: str | None
+    error: str | None
+    seconds: float | None
+
+
+class Attempt(TypedDict):
+    """One try of a node."""
+
+    attempt: int
+    status: Status
+    seconds: float | None
+    error: str | None
+
+
+class Details(TypedDict):
+    """What the inspector shows of one node of a run."""
+
+    node: str
+    title: str
+    kind: str
+    status: Status
+    path: str
+    """Where it is, from the outside in: `audit › survey`."""
+    reason: str | None
+    input: Payload | None
+    output: Payload | None
+    prompt: list[PromptMessage]
+    reply: str | None
+    tools: list[ToolUse]
+    attempts: list[Attempt]
+    facts: list[tuple[str, str]]
+    """Pairs of a label and a value."""
+    error: RunError | None
+
+
+class AgentHead(TypedDict):
+    """What is said of an agent; the figures are None until it has run."""
+
+    name: str
+    model: str
+    input: str
+    output: str
+    simulated: bool
+    runs: int | None
+    median_s: float | None
+    cost_per_run: float | None
+    failed: int | None
+
+
+class AgentTool(TypedDict):
+    """A tool as a row of an agent's card."""
+
+    name: str
+    takes: str
+    """`order_id: int`."""
+    gives: str
+    approval: bool
+    timeout_s: float | None
+
+
+class NamedType(TypedDict):
+    """A field of an output type."""
+
+    name: str
+    type: str
+
+
+class AgentSnapshot(TypedDict):
+    """Everything an agent's card shows."""
+
+    kind: Literal["agent"]
+    head: AgentHead
+    instructions: str
+    tools: list[AgentTool]
+    output: list[NamedType]
+    limits: list[tuple[str, str]]
+    reach: list[tuple[str, str]]

@@ -1,0 +1,141 @@
+"""A run as DataFrames: each table is a fold of the log onto columns declared in `quire.views.columns`.
+
+The functions are pure: the same events give the same tables, with or without the ephemeral ones, and a log that
+has not ended gives the tables so far. pandas is imported when the first table is made, and nowhere else in Quire.
+
+What a reply costs is known or NA, never guessed: a total that contains a reply without a known price is NA, and
+`unpriced_calls` says how many there are. A call without a reply (it failed, or still runs) has nothing to add.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quire.core.errors import DefinitionError
+from quire.views import rows
+from quire.views.columns import GROUPINGS, TABLES, Column, Dtype, Table
+from quire.views.rows import Columns, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+    from quire.core.events import Event
+
+__all__ = ["Column", "calls", "cost", "costs", "events", "messages", "nodes", "runs", "schema", "tools"]
+
+
+def nodes(log: Iterable[Event]) -> pd.DataFrame:
+    """Return one row a node of a run: what it took, gave and cost, and how it ended.
+
+    Tokens and cost are those of a node's own model calls, so that the rows add up to the run.
+
+    Example:
+        >>> from quire.core.events import Started, Succeeded
+        >>> log = [
+        ...     Started(seq=1, at=0.0, run="r", span="1", parent=None, name="greet", of="step"),
+        ...     Succeeded(seq=2, at=1.5, run="r", span="1", parent=None, output="hello"),
+        ... ]
+        >>> nodes(log)[["node", "status", "duration_s", "output"]]
+            node     status  duration_s   output
+        0  greet  succeeded         1.5  "hello"
+    """
+    return _frame(TABLES["nodes"], rows.nodes(Reading(log)))
+
+
+def calls(log: Iterable[Event]) -> pd.DataFrame:
+    """Return one row a model call of a run."""
+    return _frame(TABLES["calls"], rows.calls(Reading(log)))
+
+
+def tools(log: Iterable[Event]) -> pd.DataFrame:
+    """Return one row a tool call of a run."""
+    return _frame(TABLES["tools"], rows.tools(Reading(log)))
+
+
+def messages(log: Iterable[Event]) -> pd.DataFrame:
+    """Return one row a message of a run; a reply has one for each of its parts."""
+    return _frame(TABLES["messages"], rows.messages(Reading(log)))
+
+
+def events(log: Iterable[Event]) -> pd.DataFrame:
+    """Return one row an event of a run, of kinds this version does not know too."""
+    return _frame(TABLES["events"], rows.events(log))
+
+
+def cost(log: Iterable[Event]) -> pd.DataFrame:
+    """Return a run's model calls by agent and model."""
+    return _frame(TABLES["cost"], rows.costs([Reading(log)], ("agent", "model", "provider")))
+
+
+def runs(logs: Iterable[Iterable[Event]]) -> pd.DataFrame:
+    """Return one row a run that has begun, newest first; each log is one run's events."""
+    return _frame(TABLES["runs"], rows.runs(map(Reading, logs)))
+
+
+def costs(logs: Iterable[Iterable[Event]], by: str | Sequence[str] = "agent") -> pd.DataFrame:
+    """Return the model calls of any number of runs in groups; each log is one run's events.
+
+    `by` is one or more of run, agent, node, model, provider, session, tenant and day (of UTC).
+
+    Raises:
+        DefinitionError: if `by` names anything else, or nothing.
+
+    Example:
+        >>> list(costs([], by=["day", "model"]).columns)[:3]
+        ['day', 'model', 'calls']
+    """
+    names = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
+    if not names or not GROUPINGS.keys() >= set(names):
+        raise DefinitionError(f"Costs have no groups by={by!r}.", remedy=f"Take some of {', '.join(GROUPINGS)}.")
+    sums = tuple(column for column in TABLES["costs"] if column.name not in GROUPINGS)
+    return _frame((*(GROUPINGS[name] for name in names), *sums), rows.costs(map(Reading, logs), names))
+
+
+def schema(table: str) -> pd.DataFrame:
+    """Return what a table's columns are: dtype, unit and meaning.
+
+    Raises:
+        DefinitionError: if there is no such table.
+
+    Example:
+        >>> schema("events").head(3)[["column", "dtype"]]
+          column                dtype
+        0    run               string
+        1    seq                Int64
+        2     at  datetime64[us, UTC]
+    """
+    if table not in TABLES:
+        raise DefinitionError(f"There is no table {table!r}.", remedy=f"There are {', '.join(TABLES)}.")
+    declared = TABLES[table]
+    described: Columns = {
+        "column": [column.name for column in declared],
+        "dtype": [column.dtype for column in declared],
+        "unit": [column.unit for column in declared],
+        "meaning": [column.meaning for column in declared],
+    }
+    return _frame(tuple(Column(name, "string", "", "") for name in described), described)
+
+
+def _frame(table: Table, columns: Columns) -> pd.DataFrame:
+    import pandas as pd
+
+    unknown: list[Any] = [None] * len(next(iter(columns.values()), ()))
+    return pd.DataFrame(
+        {column.name: _array(columns.get(column.name, unknown), column.dtype) for column in table}, copy=False
+    )
+
+
+def _array(values: list[Any], dtype: Dtype) -> Any:
+    import pandas as pd
+
+    match dtype:
+        case "category":
+            return pd.array(values, dtype="string").astype("category")
+        case "datetime64[us, UTC]":
+            # Rounded to whole microseconds first: pandas would cut what a float cannot say exactly.
+            moments = (pd.array(values, dtype="Float64") * 1e6).round().astype("Int64")
+            return pd.to_datetime(pd.Series(moments), unit="us", utc=True)
+        case _:
+            return pd.array(values, dtype=dtype)

@@ -1,0 +1,5 @@
+"""Quire in a notebook."""
+
+
+def register() -> None:
+    """Do nothing yet."""

@@ -1,0 +1,142 @@
+// What is known of the selected node: before a run its facts, in a run what went in and came out.
+
+import { callCard } from "./call";
+import { html, type Child } from "./dom";
+import { failurePanel } from "./failure";
+import type { Details, Fields, GraphNode, TypeFacts, Value } from "./protocol";
+import { statusMark } from "./status";
+import { Tabs } from "./tabs";
+import * as words from "./words";
+
+const PROSE = new Set(["str", "text", ""]);
+
+type Page = { id: string; label: string; content: () => Child[] };
+
+/** The inspector of a run. It keeps the chosen tab from node to node. */
+export class Inspector {
+  readonly root = html("section", { class: "panel sunk inspector", "aria-label": "Inspector", hidden: true });
+  readonly #tabs = new Tabs("Details", (id) => this.#turn(id));
+  #pages: Page[] = [];
+  #shown = "";
+
+  show(details: Details): void {
+    const text = JSON.stringify(details);
+    if (text === this.#shown && !this.root.hidden) return;
+    this.#shown = text;
+    this.#pages = pagesOf(details);
+    this.#tabs.root.setAttribute("aria-label", details.title);
+    this.#tabs.offer(this.#pages, "output");
+    this.#turn(this.#tabs.chosen);
+    const facts = details.facts.length > 0 ? factList(details.facts) : null;
+    const pages = this.#pages.length > 0;
+    this.root.replaceChildren(
+      title(details),
+      ...(pages ? [this.#tabs.root] : []),
+      html("div", { class: pages ? "two" : "one" }, pages ? this.#tabs.panel : null, facts),
+    );
+    if (details.error) this.root.firstChild!.after(failurePanel(details.error));
+    this.root.hidden = false;
+  }
+
+  hide(): void {
+    this.root.hidden = true;
+  }
+
+  #turn(id: string): void {
+    const page = this.#pages.find((page) => page.id === id);
+    this.#tabs.panel.replaceChildren(...((page?.content() ?? []) as Node[]));
+  }
+}
+
+function title({ title, status, path, reason }: Details): HTMLElement {
+  const trail = path.split(" › ").slice(0, -1).join(" › ");
+  const beside = [reason, trail].filter(Boolean).map((text) => html("span", { class: "soft" }, text));
+  return html("div", { class: "row wrap inspector-title" }, html("h3", {}, title), statusMark(status), ...beside);
+}
+
+/** Only the tabs that have something to show. */
+function pagesOf({ input, output, reply, prompt, tools, attempts }: Details): Page[] {
+  const said = reply !== null && reply !== output?.text ? reply : null;
+  const pages: (Page | false)[] = [
+    input !== null && { id: "input", label: "Input", content: () => [value("Input", input)] },
+    (output !== null || said !== null) && {
+      id: "output",
+      label: "Output",
+      content: () => [output && value("Output", output), said !== null && value("Reply", { type: "", text: said })].filter(Boolean),
+    },
+    prompt !== null && prompt.length > 0 && {
+      id: "prompt",
+      label: "Prompt",
+      content: () => prompt.map(({ role, text }) => value(role, { type: "", text })),
+    },
+    tools.length > 0 && { id: "tools", label: `Tools ${tools.length}`, content: () => tools.map(toolCard) },
+    attempts.length > 1 && { id: "attempts", label: `Attempts ${attempts.length}`, content: () => [attemptList(attempts)] },
+  ];
+  return pages.filter((page) => page !== false);
+}
+
+function value(label: string, { type, text }: Value): HTMLElement {
+  return html(
+    "div",
+    { class: "value" },
+    html("p", { class: "soft small" }, label, " ", html("span", { class: "mono small" }, type)),
+    html(PROSE.has(type) ? "p" : "pre", { class: "prose" }, text),
+  );
+}
+
+function toolCard(tool: Details["tools"][number]): HTMLElement {
+  return callCard({ ...tool, status: tool.error !== null ? "failed" : tool.result !== null ? "succeeded" : "running" });
+}
+
+function attemptList(attempts: Details["attempts"]): HTMLElement {
+  const rows = attempts.flatMap(({ attempt, status, seconds, error }) => [
+    html("dt", {}, `attempt ${attempt}`),
+    html(
+      "dd",
+      {},
+      html("span", { class: status === "failed" ? "bad" : "" }, status),
+      seconds === null ? null : ` after ${words.seconds(seconds)}`,
+      error && ": ",
+      error && html("code", {}, error),
+    ),
+  ]);
+  return html("dl", { class: "facts" }, ...rows);
+}
+
+export function factList(facts: Fields, kind = ""): HTMLElement {
+  return html("dl", { class: `facts ${kind}` }, ...facts.flatMap(([label, text]) => [html("dt", {}, label), html("dd", {}, text)]));
+}
+
+// ---------- before a run ----------
+
+/** What a node of a flow is made of: its facts, what it takes and what it gives. */
+export function nodeFacts(node: GraphNode): HTMLElement[] {
+  const { facts } = node;
+  const takes = facts?.in ?? [];
+  const signature = `${takes.length > 1 ? `(${takes.map(({ type }) => type).join(", ")})` : (node.input ?? "")} → ${node.output ?? ""}`;
+  const columns = [
+    plainFacts(node),
+    html("div", {}, takes.length > 0 && html("p", { class: "soft small" }, "in"), ...takes.map(schema)),
+    html("div", {}, facts?.out ? html("p", { class: "soft small" }, "out") : null, facts?.out ? schema(facts.out) : null),
+  ];
+  return [
+    html("div", { class: "row wrap" }, html("h3", {}, node.title), html("span", { class: "soft" }, node.kind), html("code", { class: "soft" }, signature)),
+    html("div", { class: "insp" }, ...columns),
+  ];
+}
+
+function plainFacts({ facts }: GraphNode): HTMLElement {
+  const tools = (facts?.tools ?? []).flatMap((tool, index) => [index > 0 ? ", " : null, html("code", {}, tool)]);
+  const rows: [string, Child[]][] = [
+    ["model", [facts?.model ?? null]],
+    ["instructions", [facts?.instructions ?? null]],
+    ["tools", tools],
+    ["limits", [facts?.limits ?? null]],
+  ];
+  const known = rows.filter(([, content]) => content.some(Boolean));
+  return html("dl", { class: "facts" }, ...known.flatMap(([label, content]) => [html("dt", {}, label), html("dd", {}, ...content)]));
+}
+
+function schema({ type, fields }: TypeFacts): HTMLElement {
+  return html("div", {}, html("p", {}, html("code", {}, html("b", {}, type))), fields.length > 0 && factList(fields, "mono schema"));
+}

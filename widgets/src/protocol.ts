@@ -1,0 +1,224 @@
+// What the kernel and the page say to each other. Numbers travel raw; the reader's side formats them.
+
+export type Status = "pending" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled";
+
+export interface Failure {
+  type: string;
+  path: string;
+  message: string;
+  remedy: string | null;
+  traceback: string | null;
+}
+
+export interface Head {
+  name: string;
+  kind: string;
+  run: string;
+  short: string;
+  status: Status;
+  simulated: boolean;
+  replayed: boolean;
+  /** Seconds since the epoch, by the kernel's clock. */
+  started_at: number | null;
+  ended_at: number | null;
+  input_tokens: number | null;
+  output_tokens: number | null;
+  cost_usd: number | null;
+  unpriced_calls: number;
+  model_calls: number;
+  done: number;
+  total: number;
+  error: Failure | null;
+  reason: string | null;
+}
+
+export type Fields = [name: string, type: string][];
+
+export interface TypeFacts {
+  type: string;
+  fields: Fields;
+}
+
+/** What is known of a node before it has run. */
+export interface Facts {
+  model?: string | null;
+  instructions?: string | null;
+  tools?: string[] | null;
+  limits?: string | null;
+  in?: TypeFacts[] | null;
+  out?: TypeFacts | null;
+}
+
+export interface GraphNode {
+  id: string;
+  title: string;
+  kind: string;
+  /** The second line before a run: a model's name, or what the step is made of. */
+  note?: string | null;
+  input?: string | null;
+  output?: string | null;
+  facts?: Facts | null;
+}
+
+/** No source: the edge enters the flow. No target: it leaves. */
+export interface GraphEdge {
+  source: string | null;
+  target: string | null;
+  label?: string | null;
+}
+
+export interface Graph {
+  name: string;
+  kind: string;
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+}
+
+/** How a node of the graph fares in a run. */
+export interface NodeState {
+  id: string;
+  status: Status;
+  reason: string | null;
+  started_at: number | null;
+  ended_at: number | null;
+  attempt: number;
+  calls: number;
+  tokens: number | null;
+  cost_usd: number | null;
+  progress: [done: number, total: number] | null;
+  simulated: boolean;
+}
+
+export interface Call {
+  type: "call";
+  id: string;
+  tool: string;
+  arguments: string;
+  result: string | null;
+  error: string | null;
+  status: Status;
+  seconds: number | null;
+}
+
+export interface Thinking {
+  type: "thinking";
+  text: string;
+  seconds: number | null;
+  tokens: number | null;
+}
+
+export type Part = { type: "text" | "data"; text: string } | Thinking | Call;
+
+export interface Message {
+  id: string;
+  sender: string;
+  role: "person" | "agent" | "tool" | "system";
+  note: string | null;
+  /** Seconds since the run started. */
+  at: number;
+  tokens: number | null;
+  writing: boolean;
+  simulated: boolean;
+  error: string | null;
+  parts: Part[];
+}
+
+export interface Growth {
+  id: string;
+  append: [part: number, text: string];
+}
+
+export interface RunSnapshot {
+  kind: "run" | "conversation" | "graph";
+  head: Head;
+  graph?: Graph;
+  nodes?: Record<string, NodeState>;
+  messages?: Message[];
+}
+
+export interface FlowSnapshot {
+  kind: "flow";
+  head: { name: string; kind: string; input: string; output: string; example: string; checks: string };
+  graph: Graph;
+}
+
+export interface AgentTool {
+  name: string;
+  takes: string;
+  gives: string;
+  approval: boolean;
+  timeout_s: number | null;
+}
+
+export interface AgentSnapshot {
+  kind: "agent";
+  head: {
+    name: string;
+    model: string;
+    input: string;
+    output: string;
+    simulated: boolean;
+    runs: number | null;
+    median_s: number | null;
+    cost_per_run: number | null;
+    failed: number | null;
+  };
+  instructions: string;
+  tools: AgentTool[];
+  output: { name: string; type: string }[];
+  limits: Fields;
+  reach: Fields;
+}
+
+export type Snapshot = RunSnapshot | FlowSnapshot | AgentSnapshot;
+
+/** What changed in one view since the batch before; `seq` counts up by one. */
+export interface Patch {
+  seq: number;
+  head?: Head;
+  nodes?: NodeState[];
+  messages?: (Message | Growth)[];
+}
+
+export interface Value {
+  type: string;
+  text: string;
+}
+
+/** Everything about one node, sent when the reader selects it. */
+export interface Details {
+  node: string;
+  title: string;
+  kind: string;
+  status: Status;
+  path: string;
+  reason: string | null;
+  input: Value | null;
+  output: Value | null;
+  prompt: { role: string; text: string }[] | null;
+  reply: string | null;
+  tools: { tool: string; arguments: string; result: string | null; error: string | null; seconds: number | null }[];
+  attempts: { attempt: number; status: Status; seconds: number | null; error: string | null }[];
+  facts: Fields;
+  error: Failure | null;
+}
+
+export type ToKernel =
+  | { type: "open" | "close" | "stop" | "resync"; view: string }
+  | { type: "inspect"; view: string; node: string };
+
+/** `now` is the kernel's clock; with it, elapsed times are right on a page whose clock differs. */
+export type FromKernel = { now?: number } & (
+  | { type: "snapshot"; view: string; data: Snapshot; seq: number }
+  | { type: "patch"; views: Record<string, Patch> }
+  | { type: "details"; view: string; node: string; details: Details }
+);
+
+/** The part of an anywidget model that we use. */
+export interface Model {
+  get(name: "key"): string;
+  send(message: ToKernel): void;
+  on(event: string, listener: (...values: never[]) => void): void;
+  off(event: string, listener: (...values: never[]) => void): void;
+  widget_manager?: unknown;
+}

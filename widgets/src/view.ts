@@ -1,0 +1,32 @@
+// What a view is to the page that holds it, and what it may ask in return.
+
+import type { Details } from "./protocol";
+
+/** What changed since the last painting. */
+export interface Change {
+  head: boolean;
+  nodes: Set<string>;
+  messages: Set<string>;
+}
+
+export interface View<State> {
+  readonly root: HTMLElement;
+  /** Paint everything; what the reader opened, chose and scrolled to stays. */
+  show(state: State): void;
+  /** Paint what changed. */
+  update?(change: Change): void;
+  /** Time has passed. */
+  tick?(): void;
+  /** What was asked for with `inspect`. */
+  inspect?(details: Details): void;
+  /** The kernel is gone: say so, and keep what is shown. */
+  close(): void;
+}
+
+/** What a view may ask of the kernel. */
+export interface Host {
+  stop(): void;
+  inspect(node: string): void;
+  /** The kernel's clock, in seconds. */
+  now(): number;
+}
