@@ -17,8 +17,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NODE_MODULES := widgets/node_modules/.package-lock.json
 
 # Node.js from the machine if it is new enough, else the one that came into the environment as a wheel.
-NPM = PATH="$$(node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null && command -v npm >/dev/null \
-      || printf %s '$(CURDIR)/$(BIN):')$$PATH" npm --prefix widgets
+NODE_IS_NEW = node -e '[a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null
+NPM = PATH="$$($(NODE_IS_NEW) && command -v npm >/dev/null || printf %s '$(CURDIR)/$(BIN):')$$PATH" npm --prefix widgets
 
 .PHONY: demo lab check bench format clean
 

@@ -25,7 +25,9 @@ from tests.loop_watch import LoopWatch
 LAST = ("packaging", "browser")
 """Slow folders; the browser's driver also keeps a loop running in this thread, where no other could run after it."""
 
-PERSONAL = re.compile(r"QUIRE_.*|.*_API_(KEY|BASE|TOKEN|VERSION)|.*_(AUTH_TOKEN|BASE_URL)|(HTTPS?|ALL|NO)_PROXY", re.I)
+PERSONAL = re.compile(
+    r"QUIRE_.*|.*_API_(KEY|BASE|TOKEN|VERSION)|.*_(AUTH_TOKEN|BASE_URL)|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE
+)
 """Environment variables that would make a test depend on who runs it."""
 
 

@@ -184,7 +184,7 @@ class Notebook:
         )
 
     def press_stop(self) -> None:
-        """Interrupt the kernel, as the square in the toolbar does."""
+        """Interrupt the kernel, as the square in the toolbar does; a cell that is only queued does not notice."""
         self._in_lab("() => app.commands.execute('notebook:interrupt-kernel').then(() => null)")
 
     def restart_kernel(self) -> None:

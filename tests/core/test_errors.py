@@ -16,7 +16,7 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
 def drawn() -> dict[str, tuple[str | None, str | None]]:
     """Return each class of the docstring's tree with its parent and what else it is."""
     tree, above = {"QuireError": (None, None)}, ["QuireError"]
-    for branch, name, other in re.findall(r"^ {4}([│├└─ ]+)(\w+)(?: \((\w+)\))?", errors.__doc__ or "", re.M):
+    for branch, name, other in re.findall(r"^ {4}([│├└─ ]+)(\w+)(?: \((\w+)\))?", errors.__doc__ or "", re.MULTILINE):
         depth = len(branch) // 4
         tree[name] = (above[depth - 1], other or None)
         above[depth:] = [name]

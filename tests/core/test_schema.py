@@ -108,8 +108,8 @@ def test_an_instance_is_taken_as_it_is():
 
 @pytest.mark.parametrize("kind", [Engine, list[Engine], Engine | None])
 def test_any_class_can_be_checked(kind: Any):
-    engine = Engine()
-    assert engine in (value := checked(kind, [engine] if kind == list[Engine] else engine), value) or value == [engine]
+    value = [Engine()] if kind == list[Engine] else Engine()
+    assert checked(kind, value) == value
     with pytest.raises(ValidationError):
         checked(kind, "not one")
 
@@ -161,9 +161,8 @@ def test_plain_values_stay_as_they_are(value: Any):
     assert repr(plain(value)) == repr(value)
 
 
-odd = st.sampled_from(
-    [float("nan"), float("inf"), b"\xff\x00", "\ud83d", Engine(), Broken(), {1, 2}, 10**5000, Color.RED, Engine]
-) | st.builds(Car, engine=st.sampled_from([Engine(), Broken(), "\ud83d", float("nan")]))
+odd = st.sampled_from([b"\xff\x00", "\ud83d", Engine(), {1, 2}, 10**4000, Color.RED, Engine]) | st.builds(Broken)
+odd |= st.builds(Car, engine=odd)
 odd_values = st.recursive(
     st.text() | st.floats() | odd,
     lambda inner: (
@@ -187,6 +186,11 @@ def test_plain_is_a_copy():
     there = plain(value)
     value["list"].append(2)
     assert there == {"list": [1]}
+
+
+def test_a_number_too_long_to_be_read_again_is_named():
+    assert plain([1, 10**5000]) == [1, "<int>"]
+    assert plain(10**5000) == "<int>"
 
 
 def test_nan_and_infinities_are_text():

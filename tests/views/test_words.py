@@ -43,4 +43,4 @@ def test_times_never_print_sixty_of_anything(length):
 
 @given(st.floats(min_value=-1e6, max_value=1e6).filter(lambda value: value != 0))
 def test_a_change_has_a_true_sign(difference):
-    assert change(difference, seconds)[0] == ("−" if difference < 0 else "+")
+    assert change(difference, seconds)[0] == ("\N{MINUS SIGN}" if difference < 0 else "+")

@@ -1,5 +1,29 @@
-"""Quire in a notebook."""
+"""Quire on a notebook's page: what is on the last line of a cell draws itself.
+
+The toolkit knows no screen; it finds this package by its entry point and calls `register` in an
+IPython session. Nothing heavy is loaded before something is shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = ["register"]
+
+_DRAWN = (("quire.run.runnable", "Runnable"), ("quire.run.record", "Record"), ("quire.run.record", "Part"))
 
 
 def register() -> None:
-    """Do nothing yet."""
+    """Make runnables, runs and their views draw themselves in this kernel; elsewhere, do nothing."""
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is None:
+        return
+    for module, name in _DRAWN:
+        shell.display_formatter.ipython_display_formatter.for_type_by_name(module, name, _show)
+
+
+def _show(thing: Any) -> None:
+    from quire_widgets.board import board  # noqa: PLC0415 - loads ipywidgets, for whoever shows something
+
+    board().show(thing)

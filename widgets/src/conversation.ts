@@ -142,7 +142,7 @@ function drawPart(part: Part, open: Set<string>, texts: Row["texts"]): HTMLEleme
 }
 
 function thought(part: Extract<Part, { type: "thinking" }>, text: Text, open: boolean): HTMLElement {
-  const length = part.seconds === null ? "Thought" : `Thought for ${words.seconds(part.seconds)}`;
+  const length = part.seconds === null ? "Thought" : `Thought for ${words.moment(part.seconds)}`;
   const label = part.tokens === null ? length : `${length}, ${words.count(part.tokens, "token")}`;
   const summary = html("summary", { class: "row soft" }, icon("fold"), label);
   return html("details", { class: "think", open, "data-call": "thought" }, summary, html("p", { class: "soft" }, text));

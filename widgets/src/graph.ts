@@ -19,6 +19,7 @@ export interface GraphOptions {
 
 const STEPS: Record<string, Step> = { ArrowRight: "right", ArrowLeft: "left", ArrowUp: "up", ArrowDown: "down" };
 const ZOOM = 1.25;
+const TOOLS = { width: 140, height: 28 };
 
 export class GraphView {
   readonly root: HTMLElement;
@@ -201,6 +202,7 @@ export class GraphView {
     set(this.#svg, { width: width * this.#zoom, height: height * this.#zoom });
     const overflows = width * this.#zoom > this.#field.clientWidth || height * this.#zoom > this.#field.clientHeight + 1;
     this.#field.classList.toggle("is-larger", overflows);
+    this.root.classList.toggle("is-crowded", isCrowded(this.#layout, this.#field.clientWidth));
     this.root.classList.toggle("with-tools", overflows || (this.#states !== null && this.#layout.direction === "LR"));
   }
 
@@ -260,6 +262,12 @@ function evened(boxes: Box[], arrows: Arrow[]): Box[] {
   const widest = new Map<number, number>();
   for (const box of boxes) widest.set(depth.get(box.id)!, Math.max(widest.get(depth.get(box.id)!) ?? 0, box.width));
   return boxes.map((box) => ({ ...box, width: widest.get(depth.get(box.id)!)! }));
+}
+
+/** Something stands where the tools do, in the upper right corner. */
+function isCrowded(layout: Layout, room: number): boolean {
+  const right = (room + layout.width) / 2 - TOOLS.width;
+  return [...layout.boxes.values()].some((box) => box.y < TOOLS.height && box.x + box.width > right);
 }
 
 function viewBox({ width, height }: Layout): string {

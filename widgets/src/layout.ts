@@ -185,8 +185,7 @@ function readArrow(arrow: Arrow, index: number, plan: Plan, centers: Map<string,
   const points = words.filter((word) => /^[-\d.]/.test(word)).map(point);
   const ends = [arrow.source === null ? `in${index}` : "", arrow.target === null ? `out${index}` : ""];
   return {
-    line: curve(points),
-    tip: head && points.length > 0 ? arrowhead(points[points.length - 1]!, point(head.slice(2))) : "",
+    ...(head ? arrowed(points, point(head.slice(2))) : { line: curve(points), tip: "" }),
     label: lp ? point(lp) : middle(points),
     ends: ends.map((name) => centers.get(name)).filter((center): center is Point => center != null),
   };
@@ -202,13 +201,17 @@ function curve(points: Point[]): string {
   return start ? `M${start}C${rest.join(" ")}` : "";
 }
 
-/** A filled head of 7 by 6 pixels, from where the line stops to where it points. */
-function arrowhead(from: Point, to: Point): string {
+/** A filled head of 7 by 6 pixels; the line is drawn on to its base, since Graphviz leaves room for its own. */
+function arrowed(points: Point[], to: Point): Pick<PlacedArrow, "line" | "tip"> {
+  const from = points[points.length - 1] ?? to;
   const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
   const along = { x: (to.x - from.x) / length, y: (to.y - from.y) / length };
   const base = { x: to.x - 7 * along.x, y: to.y - 7 * along.y };
   const corner = (side: number) => `${round(base.x - side * along.y)} ${round(base.y + side * along.x)}`;
-  return `M${round(to.x)} ${round(to.y)}L${corner(3)}L${corner(-3)}Z`;
+  return {
+    line: `${curve(points)}L${round(base.x)} ${round(base.y)}`,
+    tip: `M${round(to.x)} ${round(to.y)}L${corner(3)}L${corner(-3)}Z`,
+  };
 }
 
 /** The point half way along a curve. */

@@ -26,6 +26,21 @@ _DEEPEST = 100
 """Levels of a value that no fast reader holds; the strictest common one, Rust's serde, reads 128."""
 
 
+def _remembered(make: Callable[[Any], T]) -> Callable[[Any], T]:
+    cached = lru_cache(maxsize=4096)(make)
+
+    @wraps(make)
+    def look_up(kind: Any) -> T:
+        try:
+            hash(kind)
+        except TypeError:  # Annotated[int, ["a list"]]
+            return make(kind)
+        return cached(kind)
+
+    return look_up
+
+
+@_remembered
 def type_name(kind: Any) -> str:
     """Return a type as a reader writes it.
 
@@ -59,20 +74,6 @@ def _listed(parts: Any) -> str:
     return ", ".join(
         "…" if part is ... else f"[{_listed(part)}]" if isinstance(part, list) else type_name(part) for part in parts
     )
-
-
-def _remembered(make: Callable[[Any], T]) -> Callable[[Any], T]:
-    cached = lru_cache(maxsize=4096)(make)
-
-    @wraps(make)
-    def look_up(kind: Any) -> T:
-        try:
-            hash(kind)
-        except TypeError:  # Annotated[int, ["a list"]]
-            return make(kind)
-        return cached(kind)
-
-    return look_up
 
 
 @_remembered

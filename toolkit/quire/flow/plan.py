@@ -155,6 +155,9 @@ class _Planner:
         ]
         if not orphans:
             return self._text_entry()
+        kinds = {kind for _, kind in orphans}
+        if len(kinds) == 1:
+            return orphans[0][1]
         # The true beginning is what most of the flow hangs on; anything else is a gap, told when its
         # source is looked for.
         return max(orphans, key=lambda orphan: self._reach(orphan[1]))[1]

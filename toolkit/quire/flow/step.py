@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 from quire.core.errors import DefinitionError
@@ -12,6 +12,7 @@ from quire.core.schema import hints_of
 from quire.run.context import Context
 from quire.run.runnable import Runnable
 from quire.run.threads import in_thread
+from quire.views.shapes import Facts
 
 __all__ = ["Step", "inputs_of"]
 
@@ -100,6 +101,14 @@ class Step(Runnable[Any, O]):
     def takes(self) -> tuple[Any, ...]:
         """Return the types of its inputs."""
         return self._kinds
+
+    def facts(self) -> Facts:
+        """Return what an inspector says about it."""
+        return self._facts
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return super().facts()
 
     @property
     def note(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from quire.core.errors import DefinitionError, RunCancelled, RunNotFinished
@@ -53,11 +53,15 @@ class Run(Record, Generic[O]):
         self._ended = _Outcome[O](context.loop)
         self._task: asyncio.Task[None] | None = None
         self._begun = False
+        self._finishing = False
         if self.is_root:
             runtime.running[self.id] = self
         else:
             context.parts.append(self)
-        bridge.call_soon(self.loop, lambda: self._begin(runnable, value, details))
+        if bridge.running_loop() is self.loop:
+            self._begin(runnable, value, details)
+        else:
+            bridge.call_soon(self.loop, lambda: self._begin(runnable, value, details))
 
     @property
     def is_root(self) -> bool:
@@ -80,11 +84,12 @@ class Run(Record, Generic[O]):
         self._ended.set(cast("O", result), error)
 
     async def _finish(self, error: BaseException | None) -> BaseException | None:
+        self._finishing = True
         for part in self._context.parts:
             if not part.finished:
                 await part.cancel("its run has ended")
         try:
-            await asyncio.shield(self.log.flush())
+            await self.log.flush()
         except BaseException as unkept:  # noqa: BLE001 - a result that is not recorded must not look like one that is
             error = error or unkept
         self.log.close()
@@ -121,6 +126,10 @@ class Run(Record, Generic[O]):
         """What it raised, if it did."""
         return self._ended.error
 
+    def when_ended(self, do: Callable[[], object]) -> None:
+        """Call a function once it has ended and is recorded, on its own loop."""
+        self._ended.then(do)
+
     def __await__(self) -> Generator[Any, None, O]:
         return self._wait().__await__()
 
@@ -137,7 +146,7 @@ class Run(Record, Generic[O]):
         if not self._begun:
             # A task that is cancelled before its first step leaves no trace; the next turn will do.
             self.loop.call_soon(self._cancel, reason)
-        elif self._task is not None and not self._task.done():
+        elif self._task is not None and not self._finishing:
             self._task.cancel(reason)
 
     async def _wait(self) -> O:
@@ -167,10 +176,19 @@ class _Outcome(Generic[O]):
         self.error: BaseException | None = None
         self._loop = loop
         self._result: O | None = None
+        self._followers: list[Callable[[], object]] = []
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def then(self, do: Callable[[], object]) -> None:
+        if self.done:
+            do()
+        else:
+            self._followers.append(do)
 
     def set(self, result: O, error: BaseException | None) -> None:
         self._result, self.error, self.done = result, error, True
+        for do in self._followers:
+            self._loop.call_soon(do)
         for loop, future in self._waiters:
             if loop is self._loop:
                 _release(future)
@@ -206,6 +224,10 @@ class _Quiet(Awaitable[None]):
 
     def __init__(self, ended: _Outcome[Any]) -> None:
         self._ended = ended
+
+    def when_ended(self, do: Callable[[], object]) -> None:
+        """Call a function once it has ended and is recorded, on its own loop."""
+        self._ended.then(do)
 
     def __await__(self) -> Generator[Any, None, None]:
         if not self._ended.done:

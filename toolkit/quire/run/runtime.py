@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ running: dict[str, Run[Any]] = {}
 """Runs that have not ended, by id: they live on between cells, and nobody else may hold them."""
 
 _chosen: list[Store] = []
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def home() -> Path:
@@ -52,14 +52,10 @@ def keep_in(other: Store) -> Iterator[Store]:
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time: seven characters of the second, eight at random (40 bits)."""
-    seconds, random = int(time.time()), int.from_bytes(os.urandom(5), "big")
-    return _digits(seconds, 7) + _digits(random, 8)
+    """Return an id that sorts by time: eight hexadecimal digits of the second, ten at random."""
+    return f"{int(time.time()):08x}{_dice.getrandbits(40):010x}"
 
 
-def _digits(number: int, length: int) -> str:
-    text = ""
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        text = _LETTERS[digit] + text
-    return text
+_dice = random.Random()  # noqa: S311 - ids need to differ, not to be secret; the system's own dice are slow
+# A forked process would otherwise throw the same numbers as its parent.
+os.register_at_fork(after_in_child=_dice.seed)

@@ -11,11 +11,13 @@ Inside, one pair of coordinates serves both directions: `along` is the way the d
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Box", "Curve", "Layout", "Link", "Size", "layered"]
 
@@ -33,7 +35,7 @@ _SAG = 44.0
 """How far the controls of a link that goes back hang below the nodes; the curve itself hangs 3/4 of that."""
 _SWEEPS = 12
 _BENDS = 4000
-"""Long links beyond this many bends run straight: it keeps 1,000 nodes under a second, and no eye follows them anyway."""
+"""Long links beyond this many bends run straight: no eye could follow them, and 1,000 nodes stay under a second."""
 _SWAPPING = 300
 """Up to this many spots, neighbors are also swapped pair by pair, which medians alone do not do."""
 
@@ -74,7 +76,7 @@ class Curve:
     points: list[Point]
     """The start, then three points for each cubic stretch: two controls and an end."""
     label: Point | None
-    """The middle of the label; None when there is none, or when it already stands there for a link that shares the way."""
+    """The middle of the label; None when there is none, or when a link that shares the way already says the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,13 @@ class _Spot:
 def layered(sizes: dict[str, Size], links: Sequence[Link], *, down: bool = False, even: bool = False) -> Layout:
     """Place nodes of the given sizes and the links between them, from left to right or from the top down.
 
-    With `even`, the nodes of a layer are all as deep as the deepest. The same input always gives the same output. Cycles are fine: a link that goes back hangs below the others.
+    With `even`, the nodes of a layer are all as deep as the deepest. The same input always gives the same
+    output. Cycles are fine: a link that goes back hangs below the others.
 
     Example:
         >>> page = layered({"a": Size(100, 48), "b": Size(100, 48)}, [Link("a", "b")])
         >>> page.boxes["b"]
-        Box(x=160.0, y=0.0, width=100.0, height=48.0)
+        Box(x=160.0, y=0, width=100.0, height=48)
     """
     if not sizes:
         return Layout(0, 0, {}, [])
@@ -392,7 +395,7 @@ class _Page:
         self._measure_layers()
         boxes = [self._box(spot) for spot in self.spots[: len(names)]]
         paths = [self._path(chain) for chain in self.chains]
-        labels = [self._label(link, path) for link, path in zip(self.links, paths, strict=True)]
+        labels = self._labels(paths)
         corners = [corner for box in boxes for corner in ((box.x, box.y), (box.x + box.width, box.y + box.height))]
         corners += [point for path in paths for point in _extremes(path)]
         corners += [
@@ -472,28 +475,33 @@ class _Page:
         ends = ((from_, rims[0]), (from_, sag), (to, sag), (to, rims[1]))
         return [self._point(*end) for end in ends]
 
+    def _labels(self, paths: list[list[Point]]) -> list[Point | None]:
+        """Place the labels, those of straight links first: they have the least choice."""
+        axis = 0 if self.down else 1
+        labels: list[Point | None] = [None] * len(paths)
+        for at in sorted(range(len(paths)), key=lambda at: abs(paths[at][0][axis] - paths[at][-1][axis])):
+            labels[at] = self._label(self.links[at], paths[at])
+        return labels
+
     def _label(self, link: Link, path: list[Point]) -> Point | None:
-        """Take the first free place on the way for a label; the middle of the way is the first to be tried."""
-        if not link.label:
+        """Take the first free place on the way; links that share a way and say the same say it once."""
+        best = next(_tries(path))
+        if not link.label or (link.label, best) in self.said:
             return None
-        tries = list(_tries(path))
-        if any((link.label, spot) in self.said for spot in tries):
-            return None
-        cells = [_cells(spot, link.size) for spot in tries]
-        free = next((at for at, cell in enumerate(cells) if self.taken.isdisjoint(cell)), 0)
-        self.taken |= cells[free]
-        self.said.add((link.label, tries[free]))
-        return tries[free]
+        free = (spot for spot in _tries(path) if self.taken.isdisjoint(_cells(spot, link.size)))
+        spot = next(free, best)
+        self.taken |= _cells(spot, link.size)
+        self.said.add((link.label, best))
+        return spot
 
 
 def _tries(path: list[Point]) -> Iterator[Point]:
-    """Give the points of a path where a label may stand, the best first."""
+    """Give the points of a path where a label may stand, the best first: where there is room for it, then in a gap."""
     stretches = [path[at : at + 4] for at in range(0, len(path) - 1, 3)]
-    middle = len(stretches) // 2
-    yield _on(stretches[middle], 0.5)
-    for share in (0.35, 0.65, 0.2, 0.8):
-        yield _on(stretches[middle], share)
-    yield from (_on(stretch, 0.5) for at, stretch in enumerate(stretches) if at != middle)
+    spots = (len(stretches) + 3) // 2
+    roomy = stretches[max(0, spots // 2 * 2 - 1) if len(stretches) > 1 else 0]
+    yield from (_on(roomy, share) for share in (0.5, 0.35, 0.65, 0.2, 0.8))
+    yield from (_on(stretch, 0.5) for stretch in stretches[::2])
 
 
 def _on(stretch: list[Point], share: float) -> Point:
@@ -519,6 +527,5 @@ def _cells(center: Point, size: Size) -> set[tuple[int, int]]:
 
 
 def _extremes(path: list[Point]) -> list[Point]:
-    """Give points between which a path stays: its joints and the middles of its stretches."""
-    stretches = [path[at : at + 4] for at in range(0, len(path) - 1, 3)]
-    return path[::3] + [_on(stretch, 0.5) for stretch in stretches]
+    """Give points between which a path stays: its joints, and the depth of one that goes back."""
+    return [*path[::3], _on(path, 0.5)] if len(path) == 4 else path[::3]  # noqa: PLR2004 - one stretch

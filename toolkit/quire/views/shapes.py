@@ -108,7 +108,7 @@ class RunError(TypedDict):
     type: str
     """The class, such as `ValueError`."""
     path: str
-    """Where, from the outside in: `audit › parse`."""
+    """Where, from the outside in, such as the step `parse` of `audit`."""
     message: str
     remedy: str | None
     """What to do about it, in one sentence."""
@@ -292,7 +292,7 @@ class Details(TypedDict):
     kind: str
     status: Status
     path: str
-    """Where it is, from the outside in: `audit › survey`."""
+    """Where it is, from the outside in."""
     reason: str | None
     input: Payload | None
     output: Payload | None

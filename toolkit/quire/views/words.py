@@ -6,10 +6,15 @@ held to the cases in `tests/views/words.json`. Halves are rounded up in decimal,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["change", "cost", "count", "moment", "money", "seconds", "tokens"]
+
+_Number = TypeVar("_Number", int, float)
 
 _NONE = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -38,8 +43,8 @@ def cost(usd: float | None, calls: int, *, simulated: bool = False) -> str:
     """Write what model calls cost: a dash when there were none, so that nothing looks like something unpriced.
 
     Example:
-        >>> cost(None, 0), cost(None, 3)
-        ('–', 'unpriced')
+        >>> cost(0.032, 3), cost(None, 3)
+        ('$0.0320', 'unpriced')
     """
     return money(usd, simulated=simulated) if calls or usd else _NONE
 
@@ -89,12 +94,12 @@ def moment(at: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60:02} m"
 
 
-def change(difference: float, words: Callable[[float], str]) -> str:
+def change(difference: _Number, words: Callable[[_Number], str]) -> str:
     """Write how far two values are apart, in the words of one of the functions above.
 
     Example:
-        >>> change(0.01, money), change(-2.1, seconds), change(0, seconds)
-        ('+$0.0100', '−2.1 s', '0')
+        >>> change(0.01, money), change(0, seconds)
+        ('+$0.0100', '0')
     """
     if difference == 0:
         return "0"

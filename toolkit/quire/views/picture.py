@@ -1,0 +1,383 @@
+"""The graph of a flow or of a run as one SVG that needs nothing but itself.
+
+The look is that of the live view, with two differences that its travels ask for: the colors are written out, for
+light and for dark, since a saved picture has no theme, and text is measured with a table, since there is no browser.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
+
+from quire.views.layout import Link, Size, layered
+from quire.views.prose import beside, graph_text, headline, one_line, safe, state_of, summary
+from quire.views.shapes import GraphEdge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from quire.views.layout import Box, Curve, Layout
+    from quire.views.shapes import Graph, GraphNode, Head, NodeState, Status
+
+__all__ = ["graph_svg"]
+
+_WIDEST = 920
+"""Pixels of a notebook's cell, more or less; what is wider from left to right is drawn from the top down."""
+_MARGIN, _PADDING, _GLYPH = 8, 12, 20
+_NODE, _FAN_OUT, _DOT = 48, 66, 6
+"""Heights of a node and of one with a bar for its items; size of the dot where a flow begins or ends."""
+_NARROWEST, _BROADEST, _LONGEST_LABEL = 96, 240, 200
+_CELLS = 48
+"""Items that can still be seen apart."""
+_FLOWS = {"never": 0, "later": 1, "done": 2, "now": 3}
+"""What becomes of the data on an edge; where lines share a way, the liveliest is painted last."""
+_RESERVED = "succeeded · 29.6 s"
+"""Every node of a run has room for this, so that its end does not change the drawing."""
+
+_LIGHT = {
+    "paper": "#fff", "sunk": "#f5f5f5", "fill": "#e8e8e8", "ink": "#000", "text": "#212121", "soft": "#616161",
+    "stroke": "#808080", "line": "#e0e0e0", "accent": "#1565b5", "good": "#2d7230", "warn": "#9d4f00", "bad": "#ad2727",
+    "warn_wash": "#fef3e8", "bad_wash": "#fbeeee",
+}  # fmt: skip
+_DARK = {
+    "paper": "#111", "sunk": "#1b1b1b", "fill": "#262626", "ink": "#fff", "text": "#e0e0e0", "soft": "#a5a5a5",
+    "stroke": "#888", "line": "#424242", "accent": "#40a5f5", "good": "#70bf73", "warn": "#ffbd5c", "bad": "#f6655a",
+    "warn_wash": "#261d0f", "bad_wash": "#231514",
+}  # fmt: skip
+_SANS = "system-ui,-apple-system,'Segoe UI',helvetica,arial,sans-serif"
+_MONO = "menlo,consolas,'DejaVu Sans Mono',monospace"
+_FORM = (
+    ("text", f"font:11px {_SANS};font-variant-numeric:tabular-nums"),
+    (".title", f"font:600 13px {_SANS}"),
+    (":is(.pending,.skipped,.cancelled) .title", "font-weight:400"),
+    (".mono", f"font:11px {_MONO}"),
+    (".line", "fill:none;stroke-width:1.25"),
+    (".now .line", "stroke-width:1.5"),
+    (".later .line", "stroke-dasharray:4 3"),
+    (".never .line", "stroke-dasharray:1 4;stroke-linecap:round"),
+    (":is(.running,.waiting,.failed) .box", "stroke-width:1.5"),
+    (".pending .box", "stroke-dasharray:4 3"),
+    (".sheet", "fill:none"),
+)
+_COLORS = (
+    (".paper", "fill:{paper}"),
+    ("text", "fill:{soft}"),
+    (".title", "fill:{ink}"),
+    (".mono", "fill:{text}"),
+    (".box", "fill:{paper};stroke:{stroke}"),
+    (".sheet,.line", "stroke:{stroke}"),
+    (".tip,.end,.item.done", "fill:{stroke}"),
+    (".now .line", "stroke:{accent}"),
+    (".now .tip,.item.now", "fill:{accent}"),
+    (".item", "fill:{fill}"),
+    (".node", "color:{soft}"),
+    (".running", "color:{accent}"),
+    (".succeeded", "color:{good}"),
+    (".waiting", "color:{warn}"),
+    (".failed", "color:{bad}"),
+    (".word", "fill:currentColor"),
+    (".running .box", "stroke:{accent}"),
+    (".waiting .box", "stroke:{warn};fill:{warn_wash}"),
+    (".failed .box", "stroke:{bad};fill:{bad_wash}"),
+    (":is(.skipped,.cancelled) .box", "stroke:{line};fill:{sunk}"),
+    (":is(.pending,.skipped,.cancelled) .title", "fill:{soft}"),
+)
+_PEN = 'fill="none" stroke="currentColor" stroke-linecap="round" stroke-linejoin="round" stroke-width='
+_GLYPHS: dict[Status, str] = {
+    "pending": f'<circle cx="8" cy="8" r="6" stroke-dasharray="2.2 2.51" {_PEN.replace("round", "butt", 1)}"1.5"/>',
+    "running": f'<circle cx="8" cy="8" r="6" opacity=".3" {_PEN}"1.5"/><path d="M8 2a6 6 0 0 1 6 6" {_PEN}"2"/>'
+    '<circle cx="8" cy="8" r="2" fill="currentColor"/>',
+    "waiting": '<path fill="currentColor" fill-rule="evenodd" d="M7.1 1.1a1.3 1.3 0 0 1 1.8 0l6 6a1.3 1.3 0 0 1 0 1.8'
+    'l-6 6a1.3 1.3 0 0 1-1.8 0l-6-6a1.3 1.3 0 0 1 0-1.8zM5.9 5.5v5h1.4v-5zM8.7 5.5v5h1.4v-5z"/>',
+    "succeeded": f'<circle cx="8" cy="8" r="6.25" {_PEN}"1.5"/><path d="m5.2 8.2 2 2 3.6-4.1" {_PEN}"1.6"/>',
+    "failed": '<path fill="currentColor" fill-rule="evenodd" d="M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z'
+    'M6 5 5 6l2 2-2 2 1 1 2-2 2 2 1-1-2-2 2-2-1-1-2 2z"/>',
+    "skipped": f'<path d="M2 9.5C3 5.5 9.5 3 13 8M13.6 4.2v4.3H9.4" {_PEN}"1.5"/>'
+    '<circle cx="7.6" cy="11.8" r="1.7" fill="currentColor"/>',
+    "cancelled": f'<rect x="2.25" y="2.25" width="11.5" height="11.5" rx="1.5" {_PEN}"1.5"/>'
+    f'<path d="m5.5 5.5 5 5m0-5-5 5" {_PEN}"1.5"/>',
+}
+
+_EMS = (
+    (0.30, "'ijlI ,.·|/:;\\f"),
+    (0.36, "-[]Jt!()r"),
+    (0.44, '"`*'),
+    (0.54, "s_zc?{}kLvxy"),
+    (0.62, "FoaehnuTbdgpq0123456789$PYESK"),
+    (0.70, "ZAVXBRC^U"),
+    (0.78, "NH&#D+<=>~GOQw"),
+    (0.90, "Mm%W@…"),
+)
+"""Widths in ems, in classes: 0.7 of DejaVu Sans and 0.3 of Liberation Sans (Arial's widths), measured in Chromium.
+
+Nearer the wider of the two: too much room looks calm, too little does not.
+"""
+_EM = {character: em for em, characters in _EMS for character in characters}
+_FALLBACK_EM, _WIDE_EM, _MONO_EM, _BOLD = 0.62, 1.1, 0.6, 1.1
+
+
+def graph_svg(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: Head | None = None) -> str:
+    """Draw a graph as one self-contained SVG, before a run with its types or of a run with its statuses.
+
+    It has no script and no reference to anything outside, follows the reader's light or dark preference, brings its
+    own ground, and several of them can stand in one page.
+
+    Example:
+        >>> node = {"id": "a", "title": "plan", "kind": "step", "note": "", "input": "str", "output": "str"}
+        >>> graph_svg({"name": "audit", "kind": "pipeline", "nodes": [node], "edges": []})[:4]
+        '<svg'
+    """
+    scene = _scene(graph, nodes, down=False)
+    if _page_width(scene) > _WIDEST:
+        tall = _scene(graph, nodes, down=True)
+        scene = min(scene, tall, key=_page_width)
+    body = "".join(_edges(scene)) + "".join(_node(scene, node) for node in scene.nodes)
+    scope = f"quire-{sha256((graph['name'] + body).encode(errors='replace')).hexdigest()[:10]}"
+    width, height = _page_width(scene), scene.layout.height + 2 * _MARGIN
+    frame = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{_number(width)}" height="{_number(height)}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{scope}" role="img" aria-labelledby="{scope}-t {scope}-d" '
+        f'viewBox="-{_MARGIN} -{_MARGIN} {_number(width)} {_number(height)}" '
+        f'width="{_number(width)}" height="{_number(height)}">'
+        f'<title id="{scope}-t">Graph of {safe(graph["name"])}</title>'
+        f'<desc id="{scope}-d">{safe(_told(graph, nodes, head))}</desc>'
+        f'<style>{_style(f".{scope}")}</style><rect class="paper" {frame}/>{body}</svg>'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    nodes: list[GraphNode]
+    states: Mapping[str, NodeState] | None
+    edges: list[GraphEdge]
+    down: bool
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The words of one node."""
+
+    title: str
+    kind: str
+    word: str
+    rest: str
+    indent: int
+
+
+def _scene(graph: Graph, states: Mapping[str, NodeState] | None, *, down: bool) -> _Scene:
+    nodes = list({node["id"]: node for node in graph["nodes"]}.values())
+    edges = _drawn(graph, {node["id"] for node in nodes}, run=states is not None)
+    sizes = {f"node {node['id']}": _size(node, states, down=down) for node in nodes}
+    ends = [(_end(edge["source"], at, "from"), _end(edge["target"], at, "to")) for at, edge in enumerate(edges)]
+    sizes |= {end: Size(_DOT, _DOT) for pair in ends for end in pair if end not in sizes}
+    links = [Link(*pair, edge["label"], _label_size(edge["label"])) for pair, edge in zip(ends, edges, strict=True)]
+    even = states is not None and not down
+    return _Scene(nodes, states, edges, down, layered(sizes, links, down=down, even=even))
+
+
+def _end(node: str | None, at: int, side: str) -> str:
+    """Name the end of an edge: its node, or a dot of its own where the flow is entered or left."""
+    return f"{side} {at}" if node is None else f"node {node}"
+
+
+def _drawn(graph: Graph, known: set[str], *, run: bool) -> list[GraphEdge]:
+    """Choose the edges to draw: one for each pair of ends; in a run no open ends and no types, the nodes say more."""
+    labels: dict[tuple[str | None, str | None], list[str]] = {}
+    for edge in graph["edges"]:
+        ends = [end for end in (edge["source"], edge["target"]) if end is not None]
+        if ends and known.issuperset(ends) and not (run and len(ends) == 1):
+            label = _fit(one_line(edge["label"]), _LONGEST_LABEL, mono=True)
+            labels.setdefault((edge["source"], edge["target"]), []).append("" if run else label)
+    return [
+        GraphEdge(source=source, target=target, label=", ".join(dict.fromkeys(filter(None, texts))))
+        for (source, target), texts in labels.items()
+    ]
+
+
+def _label_size(label: str) -> Size:
+    return Size(_text_width(label, mono=True) + 8, 14) if label else Size(0, 0)
+
+
+def _size(node: GraphNode, states: Mapping[str, NodeState] | None, *, down: bool) -> Size:
+    state = state_of(node, states)
+    lines = _lines(node, state, down=down)
+    kind = 16 + _text_width(lines.kind) if lines.kind else 0
+    seconds = [_second(lines), _RESERVED] if state else [lines.rest]
+    width = max([_text_width(lines.title, title=True) + kind, *map(_text_width, seconds)]) + lines.indent + _PADDING
+    height = _FAN_OUT if state and state["progress"] else _NODE
+    return Size(min(_BROADEST, max(_NARROWEST, -(-width // 4) * 4)), height)
+
+
+def _lines(node: GraphNode, state: NodeState | None, *, down: bool) -> _Lines:
+    title, kind, note = one_line(node["title"]), one_line(node["kind"]), one_line(node["note"])
+    if state is None:
+        return _Lines(title, kind, "", note, _PADDING)
+    kind = "" if down or state["progress"] else kind
+    return _Lines(title, kind, state["status"], beside(state, down=down), _PADDING + _GLYPH)
+
+
+def _second(lines: _Lines) -> str:
+    return " · ".join(filter(None, (lines.word, lines.rest)))
+
+
+# --- painting ---
+
+
+def _page_width(scene: _Scene) -> float:
+    return scene.layout.width + 2 * _MARGIN
+
+
+def _edges(scene: _Scene) -> Iterator[str]:
+    """Paint the lines first, then the labels, so that no line runs through a label."""
+    pairs = list(zip(scene.edges, scene.layout.curves, strict=True))
+    flows = [(_flow(scene, edge), _arrow(curve)) for edge, curve in pairs]
+    yield from (f'<g class="edge {flow}">{arrow}</g>' for flow, arrow in sorted(flows, key=lambda pair: _FLOWS[pair[0]]))
+    yield from (_label(edge["label"], curve.label) for edge, curve in pairs if curve.label)
+    for name, box in scene.layout.boxes.items():
+        if not name.startswith("node "):
+            x, y = box.x + _DOT / 2, box.y + _DOT / 2
+            yield f'<circle class="end" cx="{_number(x)}" cy="{_number(y)}" r="2.5"/>'
+
+
+def _flow(scene: _Scene, edge: GraphEdge) -> str:
+    """Tell what became of the data on an edge: it passed, passes now, is still to come, or never will."""
+    if scene.states is None or edge["source"] is None or edge["target"] is None:
+        return "done"
+    source, target = (scene.states.get(end) for end in (edge["source"], edge["target"]))
+    from_, to = source["status"] if source else "pending", target["status"] if target else "pending"
+    if from_ in ("failed", "skipped", "cancelled") or to in ("skipped", "cancelled"):
+        return "never"
+    if from_ != "succeeded" or to == "pending":
+        return "later"
+    return "now" if to == "running" else "done"
+
+
+def _arrow(curve: Curve) -> str:
+    """Paint a line and its head of 7 by 6; the line ends inside the head, so that its end cannot be seen."""
+    (near_x, near_y), (x, y) = curve.points[-2:]
+    length = max(abs(x - near_x), abs(y - near_y)) or 1
+    across, along = (x - near_x) / length, (y - near_y) / length
+    base_x, base_y = x - 7 * across, y - 7 * along
+    points = [*curve.points[:-1], (base_x, base_y)]
+    start, *rest = (f"{_number(px)} {_number(py)}" for px, py in points)
+    line = f"M{start}" + "".join(f"C{' '.join(rest[at : at + 3])}" for at in range(0, len(rest), 3))
+    corners = ((x, y), (base_x - 3 * along, base_y + 3 * across), (base_x + 3 * along, base_y - 3 * across))
+    tip = "L".join(f"{_number(px)} {_number(py)}" for px, py in corners)
+    return f'<path class="line" d="{line}"/><path class="tip" d="M{tip}Z"/>'
+
+
+def _label(text: str, center: tuple[float, float]) -> str:
+    x, y = center
+    width = _text_width(text, mono=True) + 6
+    # A rectangle and not a wide stroke around the letters: not every reader paints strokes first.
+    return (
+        f'<rect class="paper" x="{_number(x - width / 2)}" y="{_number(y - 7)}" width="{_number(width)}" height="14"/>'
+        f'<text class="mono" x="{_number(x)}" y="{_number(y + 4)}" text-anchor="middle">{safe(text)}</text>'
+    )
+
+
+def _node(scene: _Scene, node: GraphNode) -> str:
+    state, box = state_of(node, scene.states), scene.layout.boxes[f"node {node['id']}"]
+    lines = _lines(node, state, down=scene.down)
+    progress = state["progress"] if state else None
+    corner = f"{_number(box.x)} {_number(box.y)}"
+    fan_out = bool(progress) or (state is None and node["kind"] == "each")
+    return (
+        f'<g class="node {state["status"] if state else "plain"}" transform="translate({corner})">'
+        f"{_sheet(box) if fan_out else ''}"
+        f'<rect class="box" width="{_number(box.width)}" height="{_number(box.height)}" rx="6"/>'
+        f"{_glyph(state['status']) if state else ''}{_first_line(lines, box)}{_second_line(lines, box)}"
+        f"{_items(state['status'], progress, box) if state and progress else ''}</g>"
+    )
+
+
+def _sheet(box: Box) -> str:
+    return f'<path class="sheet" d="M5 {_number(box.height + 3)}H{_number(box.width - 3)}a6 6 0 0 0 6-6V5"/>'
+
+
+def _glyph(status: Status) -> str:
+    return f'<g transform="translate(11 9) scale(.875)">{_GLYPHS[status]}</g>'
+
+
+def _first_line(lines: _Lines, box: Box) -> str:
+    room = box.width - lines.indent - _PADDING
+    kind = _fit(lines.kind, room / 2)
+    title = _fit(lines.title, room - (16 + _text_width(kind) if kind else 0), title=True)
+    end = f'<text x="{_number(box.width - _PADDING)}" y="20" text-anchor="end">{safe(kind)}</text>' if kind else ""
+    return f'<text class="title" x="{lines.indent}" y="20">{safe(title)}</text>{end}'
+
+
+def _second_line(lines: _Lines, box: Box) -> str:
+    room = box.width - lines.indent - _PADDING
+    word = f'<tspan class="word">{lines.word}</tspan>' if lines.word else ""
+    rest = _fit(_second(lines), room)[len(lines.word) :]
+    return f'<text x="{lines.indent}" y="37">{word}{safe(rest)}</text>' if word or rest else ""
+
+
+def _items(status: Status, progress: Sequence[int], box: Box) -> str:
+    """Paint a cell for each item of a fan-out, or one plain bar when there are too many to see apart."""
+    done, total = min(progress[0], progress[1]), max(1, progress[1])
+    plain = total > _CELLS
+    gap, cells = (0.0, [done, total - done]) if plain else (1.5, [1] * total)
+    unit = (box.width - 2 * _PADDING - gap * (len(cells) - 1)) / total
+    x, counted, painted = float(_PADDING), 0, ""
+    for items in cells:
+        kind = "item done" if counted < done else "item now" if status == "running" and counted == done else "item"
+        painted += f'<rect class="{kind}" x="{x:.2f}" y="48" width="{items * unit:.2f}" height="8" rx="1"/>'
+        x, counted = x + items * unit + gap, counted + items
+    return painted
+
+
+def _style(scope: str) -> str:
+    form = "".join(_rule(scope, selector, rule) for selector, rule in _FORM)
+    light, dark = (
+        "".join(_rule(scope, selector, rule.format_map(colors)) for selector, rule in _COLORS)
+        for colors in (_LIGHT, _DARK)
+    )
+    return f"{form}{light}@media (prefers-color-scheme:dark){{{dark}}}"
+
+
+def _rule(scope: str, selector: str, rule: str) -> str:
+    """Keep a rule inside its own drawing: several stand in one page."""
+    inside = re.split(r",(?![^(]*\))", selector)
+    return f"{','.join(f'{scope} {part}' for part in inside)}{{{rule}}}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+# --- measuring ---
+
+
+def _text_width(text: str, *, title: bool = False, mono: bool = False) -> float:
+    """Estimate the width of a text in pixels: there is no browser here to ask."""
+    ems = sum(_em(character, mono) for character in text)
+    return ems * (13 * _BOLD if title else 11)
+
+
+@cache
+def _em(character: str, mono: bool) -> float:  # noqa: FBT001 - a key of the cache
+    if combining(character):
+        return 0.0
+    if east_asian_width(character) in "WF":
+        return _WIDE_EM
+    return _MONO_EM if mono else _EM.get(character, _FALLBACK_EM)
+
+
+def _fit(text: str, room: float, *, title: bool = False, mono: bool = False) -> str:
+    """Cut a text so that it fits, with a sign that it was cut."""
+    if _text_width(text, title=title, mono=mono) <= room + 0.5:
+        return text
+    while text and _text_width(f"{text}…", title=title, mono=mono) > room:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
+
+
+def _told(graph: Graph, nodes: Mapping[str, NodeState] | None, head: Head | None) -> str:
+    return f"{headline(head) if head else summary(graph, nodes)}\n{graph_text(graph, nodes)}"

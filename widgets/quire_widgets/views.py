@@ -1,0 +1,191 @@
+"""What can be shown, each as data for the page and as a still picture for the saved notebook."""
+
+from __future__ import annotations
+
+import html
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from quire.run.history import load
+from quire.run.record import Part, Record
+from quire.run.run import Run
+from quire.run.runnable import Runnable
+from quire.views import drawing
+from quire.views.details import details
+from quire.views.live import RunFold
+from quire.views.shapes import AgentSnapshot
+
+__all__ = ["CardView", "RunView", "View", "view_of"]
+
+Bundle = dict[str, str]
+"""A picture by MIME type."""
+
+
+class View(Protocol):
+    """Something that is shown."""
+
+    def open(self, changed: Callable[[], None]) -> None:
+        """Begin to follow; `changed` is called when there is news."""
+
+    def close(self) -> None:
+        """Stop following."""
+
+    def snapshot(self) -> tuple[Any, int]:
+        """Return everything it shows, and the number of the last patch."""
+        ...
+
+    def patch(self) -> Any | None:
+        """Return what is new since the last patch."""
+
+    def soon(self, do: Callable[[], None]) -> None:
+        """Call a function where it is safe to read what is shown."""
+
+    def still(self) -> Bundle:
+        """Return the picture that stays in the notebook."""
+        ...
+
+
+def view_of(thing: Any) -> RunView | CardView:
+    """Return the view of a run, of one part of a run, or of something that can be run."""
+    if isinstance(thing, Part):
+        return RunView(thing.record, thing.view)
+    return RunView(thing, "run") if isinstance(thing, Record) else CardView(thing)
+
+
+class CardView:
+    """Something that has not been run: its graph, or an agent's card."""
+
+    def __init__(self, runnable: Runnable[Any, Any]) -> None:
+        # As it is now: a card is the picture of a moment, also when the object changes later.
+        self._card = runnable.card()
+
+    def open(self, changed: Callable[[], None]) -> None:
+        """Do nothing: a card does not change."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def snapshot(self) -> tuple[Any, int]:
+        """Return the card."""
+        return self._card, 0
+
+    def patch(self) -> None:
+        """Return nothing new."""
+
+    def soon(self, do: Callable[[], None]) -> None:
+        """Call it at once."""
+        do()
+
+    def still(self) -> Bundle:
+        """Return the card's picture."""
+        card = self._card
+        if card["kind"] == "agent":
+            return _agent_picture(card)
+        svg = drawing.graph_svg(card["graph"])
+        text = drawing.graph_text(card["graph"])
+        return {"text/html": drawing.flow_html(card["head"], card["graph"], svg), "image/svg+xml": svg, "text/plain": text}
+
+
+class RunView:
+    """A run while it goes on and after, or one part of it.
+
+    It holds on to the run only while a page shows it; later the run is read back from where it is kept.
+    """
+
+    def __init__(self, record: Record, kind: str) -> None:
+        self.kind = kind
+        self._id = record.id
+        self._record = weakref.ref(record)
+        self._kept = None if isinstance(record, Run) else record
+        self._fold: RunFold | None = None
+        self._leave: Callable[[], None] | None = None
+
+    @property
+    def record(self) -> Record:
+        """The run."""
+        return self._kept or self._record() or load(self._id)
+
+    @property
+    def running(self) -> Run[Any] | None:
+        """The run, if it has not ended."""
+        record = self._record()
+        return record if isinstance(record, Run) and not record.log.closed else None
+
+    def open(self, changed: Callable[[], None]) -> None:
+        """Begin to follow the run."""
+        if self._fold is not None:
+            return
+        fold = self.record.fold()
+        fold.patch()  # what the fold has seen so far is in the snapshot
+        self._fold = fold
+        run = self.running
+        if run is None:
+            return
+
+        def take(event: Any) -> None:
+            fold.apply(event)
+            changed()
+
+        self._leave = run.log.subscribe(take)
+
+    def close(self) -> None:
+        """Let the run go."""
+        if self._leave is not None:
+            self._leave()
+        self._leave, self._fold = None, None
+
+    def snapshot(self) -> tuple[Any, int]:
+        """Return everything the page shows."""
+        fold = self._fold or self.record.fold()
+        return {**fold.snapshot(), "kind": self.kind}, fold.seq
+
+    def patch(self) -> Any | None:
+        """Return what is new."""
+        return self._fold.patch() if self._fold is not None else None
+
+    def soon(self, do: Callable[[], None]) -> None:
+        """Call it on the run's own loop, because the fold belongs to it while the run goes on."""
+        run = self.running
+        if run is None or run.loop.is_closed():
+            do()
+        else:
+            run.loop.call_soon_threadsafe(do)
+
+    def inspect(self, node: str) -> Any | None:
+        """Return what the inspector shows of a node."""
+        return details(self.record.past, node)
+
+    def stop(self) -> None:
+        """Stop the run."""
+        if self.running is not None:
+            self.running.cancel("stopped by you")
+
+    def still(self) -> Bundle:
+        """Return the picture of this moment."""
+        data = (self._fold or self.record.fold()).snapshot()
+        head, graph, nodes, messages = data["head"], data["graph"], data["nodes"], data["messages"]
+        if self.kind == "conversation":
+            spoken = drawing.conversation_text(messages)
+            return {"text/html": drawing.conversation_html(head, messages), "text/plain": spoken}
+        svg = drawing.graph_svg(graph, nodes, head)
+        shown = messages if self.kind == "run" else []
+        return {
+            "text/html": drawing.run_html(head, graph, nodes, shown, svg),
+            "image/svg+xml": svg,
+            "text/plain": drawing.run_text(head, graph, nodes, shown),
+        }
+
+
+def _agent_picture(card: AgentSnapshot) -> Bundle:
+    head = card["head"]
+    rows = [(tool["name"], f"{tool['name']}({tool['takes']}) -> {tool['gives']}") for tool in card["tools"]]
+    text = [f"{head['name']}: agent, {head['model']}, {head['input']} -> {head['output']}", card["instructions"]]
+    text += [f"  {line}" for _, line in rows]
+    safe = html.escape
+    tools = "".join(f"<li><code>{safe(line)}</code></li>" for _, line in rows)
+    page = (
+        f"<p><b>{safe(head['name'])}</b> agent<br>{safe(head['model'])} "
+        f"<code>{safe(head['input'])} → {safe(head['output'])}</code></p><p>{safe(card['instructions'])}</p>"
+    )
+    return {"text/html": f"{page}<ul>{tools}</ul>" if tools else page, "text/plain": "\n".join(text)}
