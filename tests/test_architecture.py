@@ -97,9 +97,8 @@ IMPORTS = [found for importer in sorted(SOURCES) for found in imports_of(importe
 def test_no_module_imports_itself_in_a_circle():
     graph: dict[str, set[str]] = {}
     for found in IMPORTS:
-        module = module_of(found.imported)
-        # The root names rooms for type checkers alone, and every import passes through it.
-        if module and not (found.importer == "quire" and found.typing):
+        # A run, its context and what it runs name each other in annotations; that ties nothing when they are loaded.
+        if (module := module_of(found.imported)) and not found.typing:
             graph.setdefault(found.importer, set()).add(module)
     try:
         TopologicalSorter(graph).prepare()

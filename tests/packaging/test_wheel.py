@@ -93,8 +93,8 @@ def tree(tmp_path):
 
 
 def needed(tree, path, **environment):
-    """What a build of an editable install asks for, beyond what pyproject.toml names."""
-    program = "import json, hatchling.build as b; print(json.dumps(b.get_requires_for_build_editable()))"
+    """Ask what a build wants, beyond what pyproject.toml names."""
+    program = "import json, hatchling.build as build; print(json.dumps(build.get_requires_for_build_wheel()))"
     return json.loads(run(sys.executable, "-c", program, cwd=tree, env={"PATH": str(path), **environment}))
 
 

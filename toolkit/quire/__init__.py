@@ -72,7 +72,7 @@ def __dir__() -> list[str]:
 
 def _open_screens() -> None:
     """Let installed screens register themselves with the running IPython session."""
-    from quire.core.doors import doors  # noqa: PLC0415 - only in a notebook
+    from quire.core.doors import doors
 
     for screen in doors("quire.screens").values():
         screen.load()()

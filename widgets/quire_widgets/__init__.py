@@ -24,6 +24,6 @@ def register() -> None:
 
 
 def _show(thing: Any) -> None:
-    from quire_widgets.board import board  # noqa: PLC0415 - loads ipywidgets, for whoever shows something
+    from quire_widgets.board import board
 
     board().show(thing)

@@ -84,7 +84,11 @@ class CardView:
             return _agent_picture(card)
         svg = drawing.graph_svg(card["graph"])
         text = drawing.graph_text(card["graph"])
-        return {"text/html": drawing.flow_html(card["head"], card["graph"], svg), "image/svg+xml": svg, "text/plain": text}
+        return {
+            "text/html": drawing.flow_html(card["head"], card["graph"], svg),
+            "image/svg+xml": svg,
+            "text/plain": text,
+        }
 
 
 class RunView:

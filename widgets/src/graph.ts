@@ -19,6 +19,8 @@ export interface GraphOptions {
 
 const STEPS: Record<string, Step> = { ArrowRight: "right", ArrowLeft: "left", ArrowUp: "up", ArrowDown: "down" };
 const ZOOM = 1.25;
+// Below this the pictures of the narrow layout hold; a graph that fits there needs no tools.
+const NARROW = 720;
 const TOOLS = { width: 140, height: 28 };
 
 export class GraphView {
@@ -203,7 +205,7 @@ export class GraphView {
     const overflows = width * this.#zoom > this.#field.clientWidth || height * this.#zoom > this.#field.clientHeight + 1;
     this.#field.classList.toggle("is-larger", overflows);
     this.root.classList.toggle("is-crowded", isCrowded(this.#layout, this.#field.clientWidth));
-    this.root.classList.toggle("with-tools", overflows || (this.#states !== null && this.#layout.direction === "LR"));
+    this.root.classList.toggle("with-tools", overflows || (this.#states !== null && this.#field.clientWidth > NARROW));
   }
 
   #fit(): void {

@@ -45,7 +45,7 @@ export const MARGIN = 8;
 const DOT_SIZE = 6;
 const NODE_GAP = 22;
 const RANK_GAP = { LR: 60, TB: 38 };
-const LABEL_HEIGHT = 16;
+const LABEL = { height: 16, gap: 20 };
 const MANY = 200;
 
 /** Left to right if that fits at scale 1, else top down. */
@@ -140,7 +140,7 @@ function edge(arrow: Arrow, index: number, back: boolean, direction: Direction, 
 
 /** Graphviz measures text in fonts it does not have; an empty table of a given size is exact. */
 function blank(width: number): string {
-  const size = `FIXEDSIZE="TRUE" WIDTH="${Math.ceil(width)}" HEIGHT="${LABEL_HEIGHT}"`;
+  const size = `FIXEDSIZE="TRUE" WIDTH="${Math.ceil(width)}" HEIGHT="${LABEL.height}"`;
   return `<<TABLE ${size} BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="0"><TR><TD></TD></TR></TABLE>>`;
 }
 
@@ -153,7 +153,7 @@ function columns(boxes: Box[], depth: Map<string, number>): string[][] {
 function rankGap(arrows: Arrow[], direction: Direction): number {
   const longest = arrows.reduce((width, arrow) => Math.max(width, arrow.label), 0);
   if (longest === 0) return RANK_GAP[direction];
-  return direction === "LR" ? Math.max(RANK_GAP.LR, longest + 20) : RANK_GAP.TB - LABEL_HEIGHT;
+  return direction === "LR" ? Math.max(RANK_GAP.LR, longest + LABEL.gap) : LABEL.gap;
 }
 
 function inches(pixels: number): string {

@@ -95,7 +95,7 @@ export class NodeShape {
     set(this.#title, { x: indent(state) });
     set(this.#second, { x: indent(state) });
     say(this.#kind, kindShown(state, direction) ? this.#node.kind : "");
-    this.#stack(state !== null && state.progress !== null);
+    this.#stack(state ? state.progress !== null : this.#node.kind === "each");
     this.#entitle(state);
   }
 

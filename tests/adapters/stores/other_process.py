@@ -24,6 +24,7 @@ async def race(store: Store, stream: str, name: str, times: int) -> None:
                 break
             except StreamConflict:
                 there += len(await store.read(stream, there))
+        await asyncio.sleep(0.001)  # or the first to start would be done before the other's turn
 
 
 async def write(store: Store, stream: str, seed: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["SentEvent", "SSEDecoder"]
+__all__ = ["SSEDecoder", "SentEvent"]
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _HAS_END = re.compile(rb"[\r\n]")

@@ -53,7 +53,7 @@ class Agent(Runnable[Any, Any]):
         instructions: str,
         *,
         name: str | None = None,
-        input: Any = str,  # noqa: A002 - the word of the contract
+        input: Any = str,
         output: Any = str,
         tools: Sequence[Runnable[Any, Any] | Callable[..., Any]] = (),
         output_attempts: int = 2,
@@ -101,7 +101,7 @@ class Agent(Runnable[Any, Any]):
             return render(value)
         return checked(self.input, value)
 
-    async def _run(self, input: Any, ctx: Context) -> Any:  # noqa: A002
+    async def _run(self, input: Any, ctx: Context) -> Any:
         model, settings = self._open()
         text = self._rendered(input)
         turn, want = turns.begin(self._rules(model, settings), self.instructions, text)
@@ -213,7 +213,10 @@ class Agent(Runnable[Any, Any]):
             tools=[_row(offer) for offer in self._offers.values()],
             output=[{"name": name, "type": kind} for name, kind in fields_of(self.output)]
             or [{"name": "reply", "type": self.output_name}],
-            limits=[("rounds", f"{self.max_tool_rounds} of tools"), ("tries", f"{self.output_attempts} for a valid reply")],
+            limits=[
+                ("rounds", f"{self.max_tool_rounds} of tools"),
+                ("tries", f"{self.output_attempts} for a valid reply"),
+            ],
             reach=[],
         )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from quire.core.doors import doors, open_door
 from quire.core.errors import DefinitionError
-from quire.core.ports import Abilities, Answer, Endpoint, Model, ModelRequest, Piece
+from quire.core.ports import Endpoint, Model
 
 __all__ = ["LLM"]
 

@@ -49,9 +49,18 @@ class Tool(Runnable[Any, O]):
 
     kind: ClassVar[str] = "tool"
 
-    def __new__(cls, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    def __new__(
+        cls,
+        function: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
         """Allow `@Tool` as well as `@Tool(timeout=...)`."""
-        return partial(cls, **options) if function is None else super().__new__(cls)
+        if function is None:
+            return partial(cls, name=name, description=description, timeout=timeout)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -100,13 +109,13 @@ class Tool(Runnable[Any, O]):
         async with asyncio.timeout(self.timeout):
             return await self._run(value, context)
 
-    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: A002, ARG002
+    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
         if self._takes_model:
             arguments: dict[str, Any] = {}
             positional = (input,)
         else:
             positional = ()
-            arguments = {name: getattr(input, name) for name in type(input).model_fields}
+            arguments = {name: getattr(input, name) for name in self.input.model_fields}
         if self._is_async:
             return await self._function(*positional, **arguments)
         return await in_thread(partial(self._function, *positional, **arguments))
@@ -170,4 +179,3 @@ class Offer:
         if isinstance(self.runnable, Tool):
             return await self.runnable.called(value, context)
         return await bracket(self.runnable, value, context.child(self.runnable.name))
-

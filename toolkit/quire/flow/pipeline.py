@@ -42,7 +42,9 @@ class Pipeline(Runnable[Any, Any]):
 
     kind: ClassVar[str] = "pipeline"
 
-    def __init__(self, *steps: Runnable[Any, Any], name: str | None = None, input: Any = None, output: Any = None) -> None:  # noqa: A002
+    def __init__(
+        self, *steps: Runnable[Any, Any], name: str | None = None, input: Any = None, output: Any = None
+    ) -> None:
         if not steps:
             message = "A pipeline needs at least one step."
             raise PipelineError(message, remedy="Pipeline(first, second, ...)")
@@ -62,7 +64,7 @@ class Pipeline(Runnable[Any, Any]):
         """The second line of its node."""
         return f"{len(self._nodes)} steps"
 
-    async def _run(self, input: Any, ctx: Context) -> Any:  # noqa: A002
+    async def _run(self, input: Any, ctx: Context) -> Any:
         return await run_plan(self._plan, self._nodes, input, ctx)
 
     def graph(self) -> Graph:
@@ -84,7 +86,9 @@ class Pipeline(Runnable[Any, Any]):
             kind=self.kind,
             input=self.input_name,
             output=self.output_name,
-            example=f"{self.name}.start({self.input_name}(…))" if self.input is not None else f"{self.name}.start(None)",
+            example=f"{self.name}.start({self.input_name}(…))"
+            if self.input is not None
+            else f"{self.name}.start(None)",
             checks=checks,
         )
         return FlowSnapshot(kind="flow", head=head, graph=self.graph())

@@ -54,7 +54,7 @@ def fits(given: Any, wanted: Any) -> bool:
     return both and wanted.__module__ != "builtins" and issubclass(given, wanted)
 
 
-def plan_by_types(steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, title: str) -> Plan:  # noqa: A002
+def plan_by_types(steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, title: str) -> Plan:
     """Find the order of the steps from their types alone.
 
     Raises:
@@ -67,7 +67,7 @@ def plan_by_types(steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, 
 
 
 class _Planner:
-    def __init__(self, steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, title: str) -> None:  # noqa: A002
+    def __init__(self, steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, title: str) -> None:
         self.title = title
         self.nodes = self._named(steps)
         self.makers = self._makers()
@@ -124,7 +124,9 @@ class _Planner:
 
     def _source(self, name: str, kind: Any) -> Source:
         entries = self._entries(kind)
-        producers: list[Source] = [p for p in self._producers(name, kind) if not (entries and self._follows(p, name, kind))]
+        producers: list[Source] = [
+            p for p in self._producers(name, kind) if not (entries and self._follows(p, name, kind))
+        ]
         found = [*producers, *entries]
         if len(found) == 1:
             return found[0]
@@ -151,7 +153,10 @@ class _Planner:
 
     def _find_entry(self) -> Any:
         orphans = [
-            (name, kind) for name, node in self.nodes.items() for kind in node.takes() if not self._producers(name, kind)
+            (name, kind)
+            for name, node in self.nodes.items()
+            for kind in node.takes()
+            if not self._producers(name, kind)
         ]
         if not orphans:
             return self._text_entry()
@@ -190,7 +195,8 @@ class _Planner:
             names = " and ".join(f"`{name}`" for name in results)
             message = f"{names} all end here, and a pipeline has one result."
             kinds = ", ".join(type_name(self.nodes[name].output) for name in results)
-            remedy = f"Say which it is, output={type_name(self.nodes[results[-1]].output)}, or take all: output=tuple[{kinds}]"
+            last = type_name(self.nodes[results[-1]].output)
+            remedy = f"Say which it is, output={last}, or take all: output=tuple[{kinds}]"
             raise PipelineError(message, where=self._drawn(), remedy=remedy)
         return (results[0],)
 

@@ -73,9 +73,9 @@ class Step(Runnable[Any, O]):
 
     kind: ClassVar[str] = "step"
 
-    def __new__(cls, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    def __new__(cls, function: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
         """Allow `@Step` as well as `@Step(name=...)`."""
-        return partial(cls, **options) if function is None else super().__new__(cls)
+        return partial(cls, name=name) if function is None else super().__new__(cls)
 
     def __init__(self, function: Callable[..., Any] | None = None, *, name: str | None = None) -> None:
         if not callable(function):
@@ -115,7 +115,7 @@ class Step(Runnable[Any, O]):
         """The second line of its node."""
         return "python"
 
-    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: A002, ARG002
+    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
         arguments = (input,) if len(self._kinds) == 1 else input or ()
         if self._is_async:
             return await self._function(*arguments)

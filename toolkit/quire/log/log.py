@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 from quire.core.events import Event
@@ -141,8 +142,6 @@ class Log:
         self._pump = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
-        try:
+        with suppress(Exception):  # whoever awaits the run gets it from the last flush
             await self.flush()
-        except Exception:  # noqa: BLE001, S110 - whoever awaits the run gets it from the last flush
-            pass
         self._timer = None

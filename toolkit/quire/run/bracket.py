@@ -7,7 +7,7 @@ only here are types checked on the way in and out and deadlines kept.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from pydantic import ValidationError
 
@@ -16,14 +16,49 @@ from quire.core.events import Cancelled, Failed, Skipped, Started, Succeeded
 from quire.core.schema import checked, complaint, plain, type_name
 from quire.run.context import CURRENT, Context
 from quire.run.trace import users_traceback
+from quire.views.shapes import Graph
 
-if TYPE_CHECKING:
-    from quire.run.runnable import Runnable
-
-__all__ = ["bracket", "record_failure", "skip"]
+__all__ = ["Work", "bracket", "record_failure", "skip"]
 
 
-async def bracket(runnable: Runnable[Any, Any], value: Any, context: Context, **details: Any) -> Any:
+class Work(Protocol):
+    """What has to be known of a runnable to run it."""
+
+    kind: ClassVar[str]
+    """What it is, in one word."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def output(self) -> Any:
+        """The type it gives."""
+        ...
+
+    @property
+    def input_name(self) -> str:
+        """The type it takes, as a reader writes it."""
+        ...
+
+    @property
+    def output_name(self) -> str:
+        """The type it gives, as a reader writes it."""
+        ...
+
+    def accept(self, value: Any) -> Any:
+        """Return the value as the input type; raise pydantic's `ValidationError` if it cannot be."""
+        ...
+
+    async def _run(self, input: Any, ctx: Context) -> Any: ...
+
+    def graph(self) -> Graph:
+        """Return its drawing as data."""
+        ...
+
+
+async def bracket(runnable: Work, value: Any, context: Context, **details: Any) -> Any:
     """Run it with that input in that context, and record how it went.
 
     `details` are further fields of the `Started` event: the root of a run adds its graph and tags.
@@ -44,7 +79,7 @@ async def bracket(runnable: Runnable[Any, Any], value: Any, context: Context, **
     token = CURRENT.set(context)
     try:
         accepted = _accept(runnable, value)
-        result = await _until(context, runnable._run(accepted, context))  # noqa: SLF001 - the contract's own seam
+        result = await _until(context, runnable._run(accepted, context))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
         result = _promised(runnable, result)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, span, parent, reason=str(cancelled.args[0]) if cancelled.args else "stopped")
@@ -63,7 +98,7 @@ def skip(name: str, kind: str, reason: str, context: Context) -> None:
     context.log.emit(Skipped, context.log.new_span(), context.span, name=name, of=kind, reason=reason)
 
 
-def _accept(runnable: Runnable[Any, Any], value: Any) -> Any:
+def _accept(runnable: Work, value: Any) -> Any:
     try:
         return runnable.accept(value)
     except ValidationError as error:
@@ -71,7 +106,7 @@ def _accept(runnable: Runnable[Any, Any], value: Any) -> Any:
         raise errors.InputValidationError(what, remedy=complaint(error)) from None
 
 
-def _promised(runnable: Runnable[Any, Any], value: Any) -> Any:
+def _promised(runnable: Work, value: Any) -> Any:
     try:
         return checked(runnable.output, value)
     except ValidationError as error:
@@ -87,8 +122,9 @@ def _told(value: Any) -> str:
 async def _until(context: Context, work: Any) -> Any:
     if context.deadline is None:
         return await work
+    timer = asyncio.timeout_at(context.deadline)
     try:
-        async with asyncio.timeout_at(context.deadline) as timer:
+        async with timer:
             return await work
     except TimeoutError:
         if not timer.expired():

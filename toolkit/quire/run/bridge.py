@@ -70,9 +70,9 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if here is None:
         return _block(make, background_loop())
     if _may_nest(here):
-        import nest_asyncio  # noqa: PLC0415 - it is needed here only, and seldom
+        import nest_asyncio  # pyright: ignore[reportMissingTypeStubs]
 
-        nest_asyncio.apply(here)
+        nest_asyncio.apply(here)  # pyright: ignore[reportUnknownMemberType]
         return here.run_until_complete(make())
     if here is background_loop():
         message = "execute_sync would block the loop that has to do the work."

@@ -6,9 +6,9 @@ Every prompt, reply, argument and result passes here and is recorded here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 from quire.core.errors import ProviderError, Stop
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
@@ -69,8 +69,11 @@ async def ask_model(
 
 
 async def _hear(model: Model, request: ModelRequest, call: Context) -> tuple[Answer, float | None]:
-    began, first, answer = call.loop.time(), None, None
-    async with aclosing(model.ask(request)) as pieces:  # type: ignore[type-var]
+    began = call.loop.time()
+    first: float | None = None
+    answer: Answer | None = None
+    # Leaving the block closes the connection, whether the reply came, failed or was cancelled.
+    async with aclosing(cast("AsyncGenerator[Piece | Answer]", model.ask(request))) as pieces:
         async for piece in pieces:
             if isinstance(piece, Piece):
                 first = call.loop.time() - began if first is None else first

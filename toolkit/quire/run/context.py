@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from quire.core.errors import QuireError
 from quire.log.log import Log
 
-if TYPE_CHECKING:
-    from quire.run.run import Run
+__all__ = ["CURRENT", "Context", "Part", "current_context"]
 
-__all__ = ["CURRENT", "Context", "current_context"]
+
+class Part(Protocol):
+    """Something that was started inside a run and has to end with it."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    def cancel(self, reason: str) -> Awaitable[None]:
+        """Stop it."""
+        ...
 
 
 class Context:
@@ -33,7 +44,7 @@ class Context:
         path: tuple[str, ...],
         deadline: float | None,
         streaming: bool,
-        parts: list[Run[Any]],
+        parts: list[Part],
     ) -> None:
         self.log = log
         self.loop = loop

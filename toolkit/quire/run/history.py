@@ -11,6 +11,7 @@ from quire.core.errors import CorruptLog, StoreError
 from quire.core.events import Event
 from quire.run import bridge, runtime
 from quire.run.record import Record
+from quire.run.run import running
 from quire.views import tables
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def load(run: str | Path) -> Record:
     if path.suffix == ".jsonl":
         events = _read_file(path)
         return Record(events[0].run if events else path.stem, lambda: events)
-    alive = runtime.running.get(str(run))
+    alive = running.get(str(run))
     if alive is not None:
         return alive
     kept = bridge.wait_for(lambda: runtime.store().read(f"runs/{run}"))
@@ -80,7 +81,7 @@ def load(run: str | Path) -> Record:
 
 
 def _all_logs() -> list[Sequence[Event]]:
-    alive = {run.id: run.log.events for run in runtime.running.values()}
+    alive = {run.id: run.log.events for run in running.values()}
     kept = bridge.wait_for(_kept_logs)
     return [*alive.values(), *(log for name, log in kept.items() if name not in alive)]
 
@@ -104,4 +105,3 @@ def _read_file(path: Path) -> list[Event]:
             message = f"Line {number} of {path} is not an event."
             raise CorruptLog(message, remedy="Everything before that line is readable; cut it off there.") from None
     return events
-

@@ -22,7 +22,7 @@ _SILENT = frozenset({"CACHE", "COPY", "NOP", "EXTENDED_ARG"})
 
 def calling_place(depth: int) -> Place:
     """Return where the caller `depth` frames up is."""
-    frame = sys._getframe(depth + 1)  # noqa: SLF001 - the only way to see the calling line
+    frame = sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the only way to see the calling line
     return frame.f_code, frame.f_lasti
 
 

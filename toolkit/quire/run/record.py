@@ -25,7 +25,7 @@ class Record:
     explains each column); on the last line of a cell the record draws itself.
     """
 
-    def __init__(self, id: str, events: Callable[[], Sequence[Event]]) -> None:  # noqa: A002 - the run's id
+    def __init__(self, id: str, events: Callable[[], Sequence[Event]]) -> None:
         self.id = id
         self._events = events
 

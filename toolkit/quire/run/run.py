@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from quire.core.errors import DefinitionError, RunCancelled, RunNotFinished
 from quire.log.log import Log
 from quire.run import bridge, runtime
-from quire.run.bracket import bracket
+from quire.run.bracket import Work, bracket
 from quire.run.context import Context
 from quire.run.record import Record
 from quire.views.live import RunFold
 
-if TYPE_CHECKING:
-    from quire.run.runnable import Runnable
-
-__all__ = ["Run", "begin"]
+__all__ = ["Run", "begin", "running"]
 
 O = TypeVar("O")  # noqa: E741
 
@@ -26,6 +23,10 @@ _HEARTBEAT = 0.2
 unless something wakes it (ipykernel issue 881)."""
 _PATIENCE = 5.0
 """Seconds that an interrupted run gets to clean up before the cell ends all the same."""
+
+
+running: dict[str, Run[Any]] = {}
+"""Runs that have not ended, by id: they live on between cells, and nobody else may hold them."""
 
 
 class Run(Record, Generic[O]):
@@ -43,7 +44,7 @@ class Run(Record, Generic[O]):
         'succeeded'
     """
 
-    def __init__(self, runnable: Runnable[Any, O], value: Any, context: Context, details: dict[str, Any]) -> None:
+    def __init__(self, runnable: Work, value: Any, context: Context, details: dict[str, Any]) -> None:
         log = context.log
         super().__init__(log.run, lambda: log.events)
         self.log = log
@@ -55,7 +56,7 @@ class Run(Record, Generic[O]):
         self._begun = False
         self._finishing = False
         if self.is_root:
-            runtime.running[self.id] = self
+            running[self.id] = self
         else:
             context.parts.append(self)
         if bridge.running_loop() is self.loop:
@@ -68,11 +69,11 @@ class Run(Record, Generic[O]):
         """Whether this is the whole run, and not something that was started inside one."""
         return self._context.parent is None
 
-    def _begin(self, runnable: Runnable[Any, O], value: Any, details: dict[str, Any]) -> None:
+    def _begin(self, runnable: Work, value: Any, details: dict[str, Any]) -> None:
         work = self._drive(runnable, value, details)
         self._task = self.loop.create_task(work, name=f"quire run {self.id}")
 
-    async def _drive(self, runnable: Runnable[Any, O], value: Any, details: dict[str, Any]) -> None:
+    async def _drive(self, runnable: Work, value: Any, details: dict[str, Any]) -> None:
         self._begun = True
         result, error = None, None
         try:
@@ -93,7 +94,7 @@ class Run(Record, Generic[O]):
         except BaseException as unkept:  # noqa: BLE001 - a result that is not recorded must not look like one that is
             error = error or unkept
         self.log.close()
-        runtime.running.pop(self.id, None)
+        running.pop(self.id, None)
         return error
 
     @property
@@ -157,7 +158,8 @@ class Run(Record, Generic[O]):
             # The cell that awaits, or the caller's own task, was stopped: so is the run.
             ending = asyncio.ensure_future(_wait_quietly(self.cancel("interrupted")))
             await asyncio.wait([ending], timeout=_PATIENCE)
-            raise
+            message = f"the run of `{self.name}` was cancelled with what awaited it"
+            raise asyncio.CancelledError(message) from None
         finally:
             if beat is not None:
                 beat.stop()
@@ -249,13 +251,13 @@ class _Heartbeat:
 
 
 def begin(
-    runnable: Runnable[Any, O],
+    runnable: Work,
     value: Any,
     *,
     timeout: float | None = None,
     tags: Mapping[str, str] | None = None,
     streaming: bool = False,
-) -> Run[O]:
+) -> Run[Any]:
     """Start a run: inside another run as a part of it, otherwise as one of its own."""
     if timeout is not None and not timeout > 0:
         message = f"timeout={timeout!r} leaves no time."

@@ -54,10 +54,10 @@ class Runnable(ABC, Generic[I, O]):
         return self.name == self.kind
 
     @abstractmethod
-    async def _run(self, input: I, ctx: Context) -> O:  # noqa: A002 - the word of the contract
+    async def _run(self, input: I, ctx: Context) -> O:
         """Do the work; called inside the bracket with an input that was checked."""
 
-    def start(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> Run[O]:  # noqa: A002
+    def start(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> Run[O]:
         """Begin at once and return the handle; await the handle for the result.
 
         `timeout` is in seconds; `tags` are kept with the run and shown in `quire.runs()`. Without a
@@ -65,7 +65,7 @@ class Runnable(ABC, Generic[I, O]):
         """
         return begin(self, input, timeout=timeout, tags=tags)
 
-    async def execute(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:  # noqa: A002
+    async def execute(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:
         """Run to the end and return the result; inside a step or a tool, as a part of that run.
 
         Raises:
@@ -79,7 +79,7 @@ class Runnable(ABC, Generic[I, O]):
 
     async def stream(
         self,
-        input: I,  # noqa: A002
+        input: I,
         *,
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
@@ -106,7 +106,7 @@ class Runnable(ABC, Generic[I, O]):
             if not run.finished:
                 await run.cancel("nobody reads its events any more")
 
-    def execute_sync(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:  # noqa: A002
+    def execute_sync(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:
         """Run to the end and return the result, without `await`: in scripts, cells, tests and threads."""
         return bridge.wait_for(lambda: self.execute(input, timeout=timeout, tags=tags))
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from quire.core.doors import open_door
 from quire.core.ports import Store
 
-if TYPE_CHECKING:
-    from quire.run.run import Run
-
-__all__ = ["home", "keep_in", "new_run_id", "running", "store"]
-
-running: dict[str, Run[Any]] = {}
-"""Runs that have not ended, by id: they live on between cells, and nobody else may hold them."""
+__all__ = ["home", "keep_in", "new_run_id", "store"]
 
 _chosen: list[Store] = []
 
@@ -42,7 +35,7 @@ def _file_store(folder: str) -> Store:
 
 
 @contextmanager
-def keep_in(other: Store) -> Iterator[Store]:
+def keep_in(other: Store) -> Generator[Store]:
     """Keep the runs that start inside the block somewhere else."""
     _chosen.append(other)
     try:

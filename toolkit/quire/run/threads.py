@@ -12,6 +12,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 __all__ = ["in_thread"]
@@ -60,10 +61,8 @@ def _work() -> None:
         except BaseException as raised:  # noqa: BLE001 - whatever it is belongs to the caller
             result, error = None, raised
         if not loop.is_closed():
-            try:
+            with suppress(RuntimeError):  # the loop was closed in this very moment: nobody waits any more
                 loop.call_soon_threadsafe(_settle, future, result, error)
-            except RuntimeError:
-                pass  # the loop was closed in this very moment: nobody waits any more
         del job, future, result, error
         with _lock:
             _free += 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from quire.core.errors import DefinitionError
-from quire.core.messages import Message, Part, Text, ToolCall
+from quire.core.messages import Message, Text, ToolCall
 from quire.core.ports import Abilities, Answer, ModelRequest, Piece
 from quire.core.schema import render
 from quire.core.usage import Usage
@@ -76,24 +76,27 @@ def _answer(line: Line, request: ModelRequest, number: int) -> Answer:
         raise line
     if isinstance(line, Answer):
         return line
-    if isinstance(line, (ToolUse, str)) or _are_uses(line):
-        return _reply(line, request, number)
-    if callable(line):
+    uses = _uses(line)
+    if uses:
+        calls = [
+            ToolCall(id=f"call_{number}_{i}", tool=use.tool, arguments=_written(use)) for i, use in enumerate(uses)
+        ]
+        return _reply(calls, request)
+    if callable(line) and not isinstance(line, type):
         return _answer(line(request), request, number)
-    return _reply(render(line), request, number)
+    return _reply([Text(text=render(line))], request)
 
 
-def _are_uses(line: Line) -> bool:
-    return isinstance(line, list) and bool(line) and all(isinstance(use, ToolUse) for use in line)
+def _uses(line: Line) -> list[ToolUse]:
+    lines = cast("list[Any]", line) if isinstance(line, list) else [line]
+    return [use for use in lines if isinstance(use, ToolUse)] if all(isinstance(use, ToolUse) for use in lines) else []
 
 
-def _reply(line: str | ToolUse | list[ToolUse], request: ModelRequest, number: int) -> Answer:
-    uses = [line] if isinstance(line, ToolUse) else line if isinstance(line, list) else []
-    parts: list[Part] = [Text(text=line)] if isinstance(line, str) else []
-    parts += [ToolCall(id=f"call_{number}_{i}", tool=use.tool, arguments=_written(use)) for i, use in enumerate(uses)]
-    usage = Usage(input_tokens=sum(_count(m.text) for m in request.messages), output_tokens=_count(str(line)))
+def _reply(parts: Sequence[Text | ToolCall], request: ModelRequest) -> Answer:
     message = Message(role="assistant", parts=tuple(parts))
-    return Answer(message=message, finish_reason="tool_calls" if uses else "stop", usage=usage)
+    spoken = message.text + " ".join(f"{call.tool} {call.arguments}" for call in message.calls)
+    usage = Usage(input_tokens=sum(_count(m.text) for m in request.messages), output_tokens=_count(spoken))
+    return Answer(message=message, finish_reason="tool_calls" if message.calls else "stop", usage=usage)
 
 
 def _written(use: ToolUse) -> str:

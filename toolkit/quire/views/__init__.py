@@ -1,1 +1,5 @@
-"""Folds of the log for people and machines: graphs, conversations, costs, tables, drawings."""
+"""Folds for people: graphs, conversations and tables, all read from the log and nothing else."""
+
+from quire.views import drawing, tables
+
+__all__ = ["drawing", "tables"]

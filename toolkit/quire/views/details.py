@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from quire.core.events import Called, Event, Failed, Requested, Responded, Returned, Said, Skipped, Started, Succeeded
 from quire.core.messages import Message, Text, ToolCall
@@ -39,7 +39,9 @@ def details(events: Sequence[Event], node: str) -> Details | None:
         prompt=_prompt(inside),
         reply=_reply(inside),
         tools=_tools(inside),
-        attempts=[Attempt(attempt=state["attempt"], status=state["status"], seconds=_seconds(state), error=state["reason"])],
+        attempts=[
+            Attempt(attempt=state["attempt"], status=state["status"], seconds=_seconds(state), error=state["reason"])
+        ],
         facts=_facts(inside, state),
         error=_error(events, inside, own),
     )
@@ -160,4 +162,4 @@ def _error(events: Sequence[Event], inside: list[Event], own: str | None) -> Run
     if failed is None:
         return None
     origins: dict[Any, Failed] = {event.span: event for event in events if isinstance(event, Failed)}
-    return failure(failed, cast("Failed | None", origins.get(failed.origin)))
+    return failure(failed, origins.get(failed.origin))

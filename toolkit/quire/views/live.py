@@ -35,6 +35,7 @@ from quire.views.shapes import (
     NodeState,
     Part,
     Patch,
+    Role,
     RunError,
     RunSnapshot,
     Status,
@@ -142,7 +143,7 @@ class RunFold:
 
     # The fold
 
-    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case a kind is the plainest way to write it
+    def apply(self, event: Event) -> None:  # noqa: C901 - one case a kind is the plainest way to write it
         """Take one more event into account."""
         match event:
             case Started():
@@ -200,7 +201,7 @@ class RunFold:
             if isinstance(event.input, str)
             else DataPart(type="data", text=pretty(event.input))
         )
-        self._put(_message("input", "you", "person", "person", 0.0, [body]))
+        self._put(_message("input", "you", "person", "person", at=0.0, parts=[body]))
 
     def _adopt(self, event: Event, node: str | None) -> None:
         """Remember which node of the graph a span belongs to: its own, or its parent's."""
@@ -247,9 +248,11 @@ class RunFold:
         if message is None:
             sender = self._agents.get(bubble, event.agent)
             at = event.at - (self._head["started_at"] or event.at)
-            message = _message(bubble, sender, "agent", f"agent, {event.model}", at, [])
+            message = _message(bubble, sender, "agent", f"agent, {event.model}", at=at, parts=[])
         message.update(writing=True, simulated=event.simulated)
-        self._calls[event.span] = _ModelCall(bubble, len(message["parts"]), event.at, structured=event.output is not None)
+        self._calls[event.span] = _ModelCall(
+            bubble, len(message["parts"]), event.at, structured=event.output is not None
+        )
         self._put(message)
 
     def _wrote(self, event: Event, text: str, *, thinking: bool) -> None:
@@ -291,7 +294,9 @@ class RunFold:
         node = self._node_of.get(event.span)
         if node is not None:
             state = self._nodes[node]
-            tokens = state["tokens"] if usage is None else (state["tokens"] or 0) + usage.input_tokens + usage.output_tokens
+            tokens = (
+                state["tokens"] if usage is None else (state["tokens"] or 0) + usage.input_tokens + usage.output_tokens
+            )
             cost = state["cost_usd"] if event.cost_usd is None else (state["cost_usd"] or 0.0) + event.cost_usd
             simulated = state["simulated"] or event.simulated
             self._set_node(node, calls=state["calls"] + 1, tokens=tokens, cost_usd=cost, simulated=simulated)
@@ -310,7 +315,9 @@ class RunFold:
         if self._parent_is_root(event) and event.tool in self._nodes:
             state = self._nodes[event.tool]
             self._node_of[event.span] = event.tool
-            self._set_node(event.tool, status="running", started_at=state["started_at"] or event.at, calls=state["calls"] + 1)
+            self._set_node(
+                event.tool, status="running", started_at=state["started_at"] or event.at, calls=state["calls"] + 1
+            )
         else:
             self._adopt(event, None)
         message = self._messages.get(bubble)
@@ -327,7 +334,7 @@ class RunFold:
     def _returned(self, event: Returned) -> None:
         status: Status = "failed" if event.error_type else "succeeded"
         node = self._node_of.get(event.span)
-        if node == event.tool and self._parent_is_root(event):
+        if node is not None and node == event.tool and self._parent_is_root(event):
             self._set_node(node, status=status, reason=event.error, ended_at=event.at)
         found = self._tool_parts.pop(event.span, None)
         if found is None:
@@ -386,7 +393,7 @@ def _pending(node: str) -> NodeState:
     )  # fmt: skip
 
 
-def _message(name: str, sender: str, role: Any, note: str, at: float, parts: list[Part]) -> Message:
+def _message(name: str, sender: str, role: Role, note: str, *, at: float, parts: list[Part]) -> Message:
     return Message(
         id=name, sender=sender, role=role, note=note, at=at, tokens=None, writing=False,
         simulated=False, error=None, parts=parts,
@@ -432,4 +439,4 @@ def _tidy(text: str) -> str:
 
 def _find_call(message: Message, call: str) -> CallPart | None:
     found = [part for part in message["parts"] if part["type"] == "call" and part["id"] == call]
-    return cast("CallPart", found[-1]) if found else None
+    return found[-1] if found else None

@@ -236,7 +236,9 @@ def _edges(scene: _Scene) -> Iterator[str]:
     """Paint the lines first, then the labels, so that no line runs through a label."""
     pairs = list(zip(scene.edges, scene.layout.curves, strict=True))
     flows = [(_flow(scene, edge), _arrow(curve)) for edge, curve in pairs]
-    yield from (f'<g class="edge {flow}">{arrow}</g>' for flow, arrow in sorted(flows, key=lambda pair: _FLOWS[pair[0]]))
+    yield from (
+        f'<g class="edge {flow}">{arrow}</g>' for flow, arrow in sorted(flows, key=lambda pair: _FLOWS[pair[0]])
+    )
     yield from (_label(edge["label"], curve.label) for edge, curve in pairs if curve.label)
     for name, box in scene.layout.boxes.items():
         if not name.startswith("node "):

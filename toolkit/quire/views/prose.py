@@ -40,7 +40,7 @@ def said(node: GraphNode, state: NodeState | None) -> str:
     """Say what a node is, or how it is."""
     if state is None:
         return ", ".join(filter(None, (one_line(node["kind"]), one_line(node["note"]))))
-    return " ".join(filter(None, (state["status"], beside(state))))
+    return (" · " if state["reason"] else " ").join(filter(None, (state["status"], beside(state))))
 
 
 def _in_order(graph: Graph) -> list[GraphNode]:
@@ -118,7 +118,7 @@ def known(head: Head) -> list[str]:
 
 def _error_text(error: RunError) -> str:
     lines = [f"{error['type']} in {error['path']}: {error['message']}", error["traceback"], error["remedy"]]
-    return "\n".join(line.rstrip() for line in lines if line)
+    return "\n".join(clean(line).rstrip() for line in lines if line)
 
 
 def _indented(text: str) -> str:
@@ -190,7 +190,7 @@ def call_state(part: CallPart) -> str:
 def thought(part: ThinkingPart) -> str:
     """Say for how long a model thought."""
     facts = (
-        None if part["seconds"] is None else f"for {words.seconds(part['seconds'])}",
+        None if part["seconds"] is None else f"for {words.moment(part['seconds'])}",
         None if part["tokens"] is None else f"{words.tokens(part['tokens'])} tokens",
     )
     return f"Thought {', '.join(filter(None, facts))}".rstrip()

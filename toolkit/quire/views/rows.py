@@ -1,19 +1,24 @@
 """From a log to the columns of its tables: plain lists of plain values, in the order of the log.
 
-A column that a function here leaves out is one that no event tells about yet.
+Column by column and kind by kind, because a million rows one by one would take too long. A column that a
+function here leaves out is one that no event tells about yet.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from quire.core.codec import to_record
 from quire.core.events import (
+    KINDS,
     Called,
     Cancelled,
     Event,
@@ -30,7 +35,7 @@ from quire.core.events import (
 from quire.core.messages import Part, Text, Thought, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["Columns", "Reading", "calls", "costs", "events", "messages", "nodes", "runs", "tools"]
 
@@ -38,16 +43,31 @@ E = TypeVar("E", bound=Event)
 Columns: TypeAlias = dict[str, list[Any]]
 
 _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
-_OPENINGS = frozenset({Started, Skipped, Requested, Called})
 _COMMON = frozenset({"kind", "seq", "at", "run", "span", "parent"})
+_MESSAGE = ("run", "seq", "at", "turn", "sender", "role", "kind", "text", "tool", "call_span", "tokens")
+_PART_KINDS: dict[type[Part], str] = {
+    Text: "text",
+    Thought: "thinking",
+    ToolCall: "tool_call",
+    ToolResult: "tool_result",
+}
 _DAY = 86_400
 """Seconds in a day of UTC, which has no others."""
 
 
+def _fields(kind: type[Event]) -> tuple[tuple[str, ...], tuple[Any, ...], attrgetter[tuple[Any, ...]]]:
+    own = [field for field in dataclasses.fields(kind) if field.name not in _COMMON]
+    names = tuple(field.name for field in own)
+    # A second name, because of one name alone attrgetter makes no tuple.
+    return names, tuple(field.default for field in own), attrgetter(*names, "seq")
+
+
+_FIELDS = {kind: _fields(kind) for kind in KINDS.values()}
+"""Of each kind its own fields: their names, their defaults, and what reads them."""
+
+
 class Reading:
     """One run's log, read once: its events by kind, and who belongs to whom.
-
-    A span's parent has begun before it, so that its node is known the moment it begins.
 
     Example:
         >>> log = Reading([Started(seq=1, at=0.0, run="r", span="1", parent=None, name="greet", of="step")])
@@ -57,32 +77,29 @@ class Reading:
 
     def __init__(self, events: Iterable[Event]) -> None:
         self._by_kind: defaultdict[type[Event], list[Event]] = defaultdict(list)
-        self.nodes: dict[str, Started | Skipped] = {}
+        for event in events:
+            self._by_kind[type(event)].append(event)
+        self.nodes = {node.span: node for node in self.ordered(Started, Skipped)}
         """What opened each node, by span."""
+        self._calls: dict[str, str | None] = {}
+        for call in self.ordered(Requested, Called):
+            self._calls[call.span] = self.home(call.parent)
         self.names: dict[str, str] = {}
         """Each node's path below the root, by span."""
-        self.home: dict[str, str | None] = {}
-        """The nearest node around a span, other than itself."""
-        self._agents: dict[str, str | None] = {}
-        for event in events:
-            kind = type(event)
-            self._by_kind[kind].append(event)
-            if kind in _OPENINGS:
-                self._open(event)
+        self.agents: dict[str, str | None] = {}
+        """The agent each node is, or is part of, by span."""
+        self._name_nodes()
 
-    def _open(self, event: Event) -> None:
-        span, parent = event.span, event.parent
-        if span not in self.home:
-            self.home[span] = self.around(parent)
-        # A tool that is a runnable may be called and started on one span.
-        if isinstance(event, Started | Skipped) and span not in self.nodes:
-            self._add_node(event, self.home[span])
-
-    def _add_node(self, node: Started | Skipped, around: str | None) -> None:
-        below_root = around is None or self.home[around] is None
-        self.nodes[node.span] = node
-        self.names[node.span] = node.name if below_root else f"{self.names[cast('str', around)]}/{node.name}"
-        self._agents[node.span] = node.name if node.of == "agent" else self._agents.get(around or "")
+    def _name_nodes(self) -> None:
+        roots: set[str | None] = set()
+        for span, node in self.nodes.items():
+            around = self.home(node.parent)
+            # A parent begins before its parts, so that its name is known; a root's is not in its parts' paths.
+            above = self.names.get(around or "")
+            if above is None:
+                roots.add(span)
+            self.names[span] = node.name if above is None or around in roots else f"{above}/{node.name}"
+            self.agents[span] = node.name if node.of == "agent" else self.agents.get(around or "")
 
     @property
     def root(self) -> Started | Skipped:
@@ -93,21 +110,22 @@ class Reading:
         """Return the events of a kind."""
         return cast("list[E]", self._by_kind.get(kind, []))
 
+    def ordered(self, *kinds: type[E]) -> list[E]:
+        """Return the events of these kinds in the order of the log."""
+        return sorted((event for kind in kinds for event in self.of(kind)), key=attrgetter("seq"))
+
     def last(self, *kinds: type[E]) -> dict[str, E]:
-        """Return the last event of these kinds, by span."""
+        """Return the last event of these kinds by span; one of a later kind goes before one of an earlier kind."""
         return {event.span: event for kind in kinds for event in self.of(kind)}
 
-    def around(self, span: str | None) -> str | None:
-        """Return the node a span is, or else the nearest around it."""
-        return span if span in self.nodes else self.home.get(span or "")
+    def home(self, span: str | None) -> str | None:
+        """Return the node that a span is or, if it is a call, belongs to."""
+        # A tool that is a runnable may be called and started on one span, or started as a part of the call.
+        return span if span in self.nodes else self._calls.get(span or "")
 
-    def node_of(self, span: str) -> str | None:
-        """Return the path of the node around a call."""
-        return self.names.get(self.home.get(span) or "")
-
-    def agent_of(self, span: str) -> str | None:
-        """Return the name of the agent around a call."""
-        return self._agents.get(self.home.get(span) or "")
+    def homes(self, calls: Iterable[Requested | Called]) -> list[str | None]:
+        """Return the nodes that calls belong to."""
+        return [self._calls[call.span] for call in calls]
 
 
 def nodes(log: Reading) -> Columns:
@@ -138,23 +156,23 @@ def nodes(log: Reading) -> Columns:
 
 
 def _reason(end: Event | None, log: Reading) -> str | None:
-    match end:
-        case Skipped() | Cancelled():
-            return end.reason
-        case Failed(origin=str(origin)):
-            culprit = log.names.get(origin) or log.node_of(origin)
-            # An error of the node's own model call is the node's own.
-            return None if culprit in {None, log.names.get(end.span)} else f"failed in {culprit}"
-        case _:
-            return None
+    if isinstance(end, Skipped | Cancelled):
+        return end.reason
+    if isinstance(end, Failed) and end.origin is not None:
+        culprit = log.home(end.origin)
+        # An error of a node's own model call is the node's own.
+        return None if culprit in {None, end.span} else f"failed in {log.names[cast('str', culprit)]}"
+    return None
 
 
 def _own_sums(log: Reading) -> Columns:
-    own: defaultdict[str | None, list[int]] = defaultdict(list)
-    for row, call in enumerate(log.of(Requested)):
-        own[log.home[call.span]].append(row)
-    every = _sums(calls(log), [own.get(span, ()) for span in log.nodes])
-    return {name: every[name] for name in ("input_tokens", "output_tokens", "cost_usd")}
+    asked = log.of(Requested)
+    replies = log.last(Responded)
+    made = _consumed([replies.get(call.span) for call in asked])
+    place = {span: place for place, span in enumerate(log.nodes)}
+    nobody = len(place)
+    sums = _sums(made, [place.get(home or "", nobody) for home in log.homes(asked)], nobody + 1)
+    return {name: sums[name][:nobody] for name in ("input_tokens", "output_tokens", "cost_usd")}
 
 
 def calls(log: Reading) -> Columns:
@@ -162,17 +180,30 @@ def calls(log: Reading) -> Columns:
     asked = log.of(Requested)
     ends = log.last(Failed, Cancelled, Responded)
     ended = [ends.get(call.span) for call in asked]
-    replies = [end if isinstance(end, Responded) else None for end in ended]
-    used = [reply and reply.usage for reply in replies]
     return {
         "run": [call.run for call in asked],
         "span": [call.span for call in asked],
-        "node": [log.node_of(call.span) for call in asked],
+        "node": [log.names.get(home or "") for home in log.homes(asked)],
         "agent": [call.agent for call in asked],
         "provider": [call.provider for call in asked],
         "model": [call.model for call in asked],
         "started_at": [call.at for call in asked],
         "latency_s": [end and end.at - call.at for call, end in zip(asked, ended, strict=True)],
+        **_consumed([end if isinstance(end, Responded) else None for end in ended]),
+        "attempt": [1] * len(asked),
+        "simulated": [
+            call.simulated or (isinstance(end, Responded) and end.simulated)
+            for call, end in zip(asked, ended, strict=True)
+        ],
+        "replayed": [False] * len(asked),
+        "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
+    }
+
+
+def _consumed(replies: Sequence[Responded | None]) -> Columns:
+    """Return what each reply took and why it ended; None for all of it where there is none."""
+    used = [reply and reply.usage for reply in replies]
+    return {
         "first_token_s": [reply and reply.first_token_s for reply in replies],
         "input_tokens": [usage and usage.input_tokens for usage in used],
         "cached_input_tokens": [usage and usage.cached_input_tokens for usage in used],
@@ -182,32 +213,25 @@ def calls(log: Reading) -> Columns:
         "cost_usd": [reply and reply.cost_usd for reply in replies],
         "price_source": [reply and reply.price_source for reply in replies],
         "finish_reason": [reply and reply.finish_reason for reply in replies],
-        "attempt": [1] * len(asked),
-        "simulated": [
-            call.simulated or (reply is not None and reply.simulated)
-            for call, reply in zip(asked, replies, strict=True)
-        ],
-        "replayed": [False] * len(asked),
-        "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
     }
 
 
 def tools(log: Reading) -> Columns:
     """Return one row a tool call."""
     called = log.of(Called)
+    homes = log.homes(called)
     stopped, returned = log.last(Failed, Cancelled), log.last(Returned)
     ended = [returned.get(call.span) or stopped.get(call.span) for call in called]
     failed = [end if isinstance(end, Returned | Failed) and end.error_type is not None else None for end in ended]
     return {
         "run": [call.run for call in called],
         "span": [call.span for call in called],
-        "node": [log.node_of(call.span) for call in called],
-        "agent": [log.agent_of(call.span) for call in called],
+        "node": [log.names.get(home or "") for home in homes],
+        "agent": [log.agents.get(home or "") for home in homes],
         "tool": [call.tool for call in called],
         "arguments": [_json(call.arguments) for call in called],
         "result": [
-            _json(end.result) if isinstance(end, Returned) and not error else None
-            for end, error in zip(ended, failed, strict=True)
+            _json(end.result) if isinstance(end, Returned) and end.error_type is None else None for end in ended
         ],
         "started_at": [call.at for call in called],
         "duration_s": [end and end.at - call.at for call, end in zip(called, ended, strict=True)],
@@ -216,101 +240,50 @@ def tools(log: Reading) -> Columns:
     }
 
 
-class _Message(NamedTuple):
-    run: str
-    branch: str
-    seq: int
-    at: float
-    turn: int
-    sender: str | None
-    role: str
-    kind: str
-    text: str
-    tool: str | None
-    call_span: str | None
-    tokens: int | None
-
-
 def messages(log: Reading) -> Columns:
     """Return one row a thing said, a part of a reply, or a result."""
-    rows = list(_conversation(log))
-    return {name: [row[place] for row in rows] for place, name in enumerate(_Message._fields)}
+    # End to end in one list, because a million small tuples would keep the garbage collector busy.
+    values = list(chain.from_iterable(_conversation(log)))
+    columns = {name: values[place :: len(_MESSAGE)] for place, name in enumerate(_MESSAGE)}
+    return {**columns, "branch": ["main"] * len(columns["run"])}
 
 
-def _conversation(log: Reading) -> Iterator[_Message]:
-    replies: Counter[str | None] = Counter()
+def _conversation(log: Reading) -> Iterator[tuple[Any, ...]]:
+    replies: defaultdict[str | None, int] = defaultdict(int)
     senders = {call.span: call.agent for call in log.of(Requested)}
-    for event in sorted((*log.of(Said), *log.of(Responded), *log.of(Returned)), key=lambda event: event.seq):
-        if isinstance(event, Said):
-            yield _said(event, replies[log.around(event.span) or log.around(event.parent)] + 1)
-        elif isinstance(event, Responded):
-            agent = log.home.get(event.span)
+    for event in log.ordered(Said, Responded, Returned):
+        agent = log.home(event.parent)
+        if isinstance(event, Responded):
             replies[agent] += 1
             yield from _reply(event, replies[agent], senders.get(event.span))
-        else:
+        elif isinstance(event, Returned):
             # Of the turn whose reply asked for it; a tool may also be called before any reply.
-            yield _result(event, replies[log.home.get(event.span)] or 1)
+            yield _result(event, replies[agent] or 1)
+        else:
+            yield _said(event, replies[log.home(event.span) or agent] + 1)
 
 
-def _said(event: Said, turn: int) -> _Message:
-    return _Message(
-        event.run, "main", event.seq, event.at, turn, event.sender, event.role, "text", event.text, None, None, None
-    )
+def _said(e: Said, turn: int) -> tuple[Any, ...]:
+    return e.run, e.seq, e.at, turn, e.sender, e.role, "text", e.text, None, None, None
 
 
-def _reply(event: Responded, turn: int, sender: str | None) -> Iterator[_Message]:
-    tokens = event.usage and event.usage.output_tokens
+def _reply(e: Responded, turn: int, sender: str | None) -> Iterator[tuple[Any, ...]]:
+    role, tokens = e.message.role, e.usage and e.usage.output_tokens
     # A reply without words is a message too, and has its tokens.
-    for part in event.message.parts or (Text(text=""),):
-        kind, text, tool = _told(part)
-        yield _Message(
-            event.run,
-            "main",
-            event.seq,
-            event.at,
-            turn,
-            sender,
-            event.message.role,
-            kind,
-            text,
-            tool,
-            event.span,
-            tokens,
-        )
+    for part in e.message.parts or (Text(text=""),):
+        text = part.arguments if isinstance(part, ToolCall) else part.text
+        tool = part.tool if isinstance(part, ToolCall | ToolResult) else None
+        yield e.run, e.seq, e.at, turn, sender, role, _PART_KINDS[type(part)], text, tool, e.span, tokens
         tokens = None
 
 
-def _told(part: Part) -> tuple[str, str, str | None]:
-    match part:
-        case Text():
-            return "text", part.text, None
-        case Thought():
-            return "thinking", part.text, None
-        case ToolCall():
-            return "tool_call", part.arguments, part.tool
-        case ToolResult():
-            return "tool_result", part.text, part.tool
+def _result(e: Returned, turn: int) -> tuple[Any, ...]:
+    text = (e.error or e.error_type) if e.error_type is not None else _words(e.result)
+    return e.run, e.seq, e.at, turn, e.tool, "tool", "tool_result", text, e.tool, e.span, None
 
 
-def _result(event: Returned, turn: int) -> _Message:
-    if event.error_type is not None:
-        text = event.error or event.error_type
-    else:
-        text = event.result if isinstance(event.result, str) else _json(event.result)
-    return _Message(
-        event.run,
-        "main",
-        event.seq,
-        event.at,
-        turn,
-        event.tool,
-        "tool",
-        "tool_result",
-        text,
-        event.tool,
-        event.span,
-        None,
-    )
+def _words(result: Any) -> str:
+    return result if isinstance(result, str) else _json(result)
 
 
 def events(log: Iterable[Event]) -> Columns:
@@ -328,7 +301,13 @@ def events(log: Iterable[Event]) -> Columns:
 
 
 def _own_fields(event: Event) -> dict[str, Any]:
-    return {name: value for name, value in to_record(event).items() if name not in _COMMON}
+    """Return an event's fields as the log has them, without those that every event has."""
+    if isinstance(event, Responded | Unknown):
+        return {name: value for name, value in to_record(event).items() if name not in _COMMON}
+    # All other kinds hold plain JSON already: the same, in a third of the time.
+    names, defaults, read = _FIELDS[type(event)]
+    values = zip(names, defaults, read(event), strict=False)
+    return {name: value for name, default, value in values if value is not default}
 
 
 def runs(logs: Iterable[Reading]) -> Columns:
@@ -341,7 +320,8 @@ def runs(logs: Iterable[Reading]) -> Columns:
 def _run(log: Reading) -> dict[str, Any]:
     root, made = log.root, calls(log)
     end = log.last(Succeeded, Failed, Cancelled).get(root.span)
-    sums = _sums(made, [range(len(made["run"]))])
+    count = len(made["run"])
+    sums = _sums(made, [0] * count, 1)
     return {
         "run": root.run,
         "name": root.name,
@@ -350,7 +330,7 @@ def _run(log: Reading) -> dict[str, Any]:
         "started_at": root.at,
         "duration_s": end and end.at - root.at,
         "nodes": len(log.nodes),
-        "model_calls": len(made["run"]),
+        "model_calls": count,
         "tool_calls": len(log.of(Called)),
         **{name: sums[name][0] for name in (*_TOKENS, "cost_usd")},
         "simulated": any(made["simulated"]),
@@ -364,12 +344,11 @@ def _run(log: Reading) -> dict[str, Any]:
 def costs(logs: Iterable[Reading], by: Sequence[str]) -> Columns:
     """Return one row a group of model calls, in the order of what they are grouped by."""
     made = _all_calls(logs)
-    places: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for place, key in enumerate(zip(*(made[name] for name in by), strict=True)):
-        places[key].append(place)
-    keys = sorted(places, key=lambda key: [(part is None, part) for part in key])
-    grouped = {name: [key[place] for key in keys] for place, name in enumerate(by)}
-    return {**grouped, **_sums(made, [places[key] for key in keys])}
+    keys = list(zip(*(made[name] for name in by), strict=True))
+    ordered = sorted(set(keys), key=lambda key: [(part is None, part) for part in key])
+    place = {key: place for place, key in enumerate(ordered)}
+    grouped = {name: [key[position] for key in ordered] for position, name in enumerate(by)}
+    return {**grouped, **_sums(made, [place[key] for key in keys], len(ordered))}
 
 
 def _all_calls(logs: Iterable[Reading]) -> Columns:
@@ -379,33 +358,41 @@ def _all_calls(logs: Iterable[Reading]) -> Columns:
     return {**made, "session": nobody, "tenant": nobody, "day": [at // _DAY * _DAY for at in made["started_at"]]}
 
 
-def _sums(made: Columns, groups: Sequence[Sequence[int]]) -> Columns:
-    """Return what each group of rows of `made`, a table of calls, comes to."""
-    # A call with a finish reason was answered: only an answer has a price that could be unknown.
-    unpriced = [
-        why is not None and cost is None for why, cost in zip(made["finish_reason"], made["cost_usd"], strict=True)
-    ]
-    missing = [sum(unpriced[row] for row in rows) for rows in groups]
-    spent = [_total([made["cost_usd"][row] for row in rows]) for rows in groups]
+def _sums(made: Columns, places: Sequence[int], groups: int) -> Columns:
+    """Return what calls come to in groups; `places` has the group of each call."""
+    counts = _counted(places, places, groups)
+    # Only an answer has a finish reason, and only an answer has a price that could be unknown.
+    answered, priced = (_counted(made[name], places, groups) for name in ("finish_reason", "cost_usd"))
+    unpriced = [answers - prices for answers, prices in zip(answered, priced, strict=True)]
+    spent = _added(made["cost_usd"], places, counts)
     return {
-        "calls": [len(rows) for rows in groups],
-        **{name: [_total([made[name][row] for row in rows]) for rows in groups] for name in _TOKENS},
-        "cost_usd": [None if lacking else cost for lacking, cost in zip(missing, spent, strict=True)],
-        "unpriced_calls": missing,
+        "calls": counts,
+        **{name: _added(made[name], places, counts) for name in _TOKENS},
+        "cost_usd": [None if lacking else cost for cost, lacking in zip(spent, unpriced, strict=True)],
+        "unpriced_calls": unpriced,
     }
 
 
-def _total(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    if values and not known:
-        return None
-    # Exact however many there are: costs are tiny and come in any order.
-    return math.fsum(known) if any(isinstance(value, float) for value in known) else sum(known)
+def _counted(values: Sequence[Any], places: Sequence[int], groups: int) -> list[int]:
+    counts = [0] * groups
+    for value, place in zip(values, places, strict=True):
+        if value is not None:
+            counts[place] += 1
+    return counts
+
+
+def _added(values: Sequence[Any], places: Sequence[int], counts: Sequence[int]) -> list[Any]:
+    # Nothing was used where nothing was asked; where nobody reported, it is not known what was.
+    totals = [None if count else 0 for count in counts]
+    for value, place in zip(values, places, strict=True):
+        if value is not None:
+            totals[place] = value + (totals[place] or 0)
+    return totals
 
 
 def _json(value: Any) -> str:
     try:
         return to_json(value, fallback=repr, inf_nan_mode="strings").decode()
     except PydanticSerializationError:
-        # Half a surrogate pair, which some models write; escaped it is JSON.
+        # Half of a surrogate pair, which some models write: escaped, it is JSON.
         return json.dumps(value, default=repr)

@@ -7,14 +7,12 @@ held to the cases in `tests/views/words.json`. Halves are rounded up in decimal,
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["change", "cost", "count", "moment", "money", "seconds", "tokens"]
-
-_Number = TypeVar("_Number", int, float)
 
 _NONE = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -49,8 +47,8 @@ def cost(usd: float | None, calls: int, *, simulated: bool = False) -> str:
     return money(usd, simulated=simulated) if calls or usd else _NONE
 
 
-def tokens(amount: int | None) -> str:
-    """Write a number of tokens: exact below 100,000, then thousands, then millions.
+def tokens(amount: float | None) -> str:
+    """Write a number of tokens: exact below 100,000, then thousands, then millions; an estimate may have a fraction.
 
     Example:
         >>> tokens(49314), tokens(412345), tokens(1240000)
@@ -59,7 +57,7 @@ def tokens(amount: int | None) -> str:
     if amount is None:
         return _NONE
     if amount < 100_000:  # noqa: PLR2004
-        return f"{amount:,}"
+        return f"{_fixed(amount, 0):,}"
     thousands = _fixed(amount / 1000, 0)
     return f"{thousands} k" if thousands < 1000 else f"{_fixed(amount / 1_000_000, 2):,} M"  # noqa: PLR2004
 
@@ -94,7 +92,7 @@ def moment(at: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60:02} m"
 
 
-def change(difference: _Number, words: Callable[[_Number], str]) -> str:
+def change(difference: float, words: Callable[[float], str]) -> str:
     """Write how far two values are apart, in the words of one of the functions above.
 
     Example:

@@ -1,0 +1,114 @@
+"""Facts about those who serve chat completions, as data: one row each."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from quire.core.errors import AuthenticationError, DefinitionError
+from quire.core.ports import Endpoint
+
+__all__ = ["SERVICES", "Service", "base_url", "is_local", "key_for", "service_for"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What is particular about one provider."""
+
+    prefix: str
+    """Its environment variables are `<prefix>_API_KEY` and `<prefix>_BASE_URL`."""
+    base_url: str | None = None
+    """`None`: there is none by default."""
+    output_schema: bool = False
+    """Whether a reply can be held to a JSON schema on every model, with and without tools."""
+    stream_options: bool = True
+    """Whether it accepts `stream_options`; without them, it reports usage unasked or not at all."""
+    returns_thoughts: bool = False
+    """Whether it wants a model's reasoning back together with its tool calls."""
+    call_id: str = r"[A-Za-z0-9_\-]{1,40}"
+    """What the id of a tool call may be."""
+
+
+_OPENAI = Service(prefix="OPENAI", base_url="https://api.openai.com/v1", output_schema=True)
+
+SERVICES: dict[str, Service] = {
+    "openai": _OPENAI,
+    "openai-chat": _OPENAI,
+    "openai_compat": Service(prefix="OPENAI", output_schema=True),
+    "groq": Service(prefix="GROQ", base_url="https://api.groq.com/openai/v1"),
+    "openrouter": Service(prefix="OPENROUTER", base_url="https://openrouter.ai/api/v1"),
+    "ollama": Service(prefix="OLLAMA", base_url="http://localhost:11434/v1", output_schema=True),
+    "vllm": Service(prefix="VLLM", base_url="http://localhost:8000/v1", output_schema=True),
+    "deepseek": Service(prefix="DEEPSEEK", base_url="https://api.deepseek.com/v1", returns_thoughts=True),
+    "moonshot": Service(prefix="MOONSHOT", base_url="https://api.moonshot.ai/v1", returns_thoughts=True),
+    "dashscope": Service(prefix="DASHSCOPE", base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+    "mistral": Service(
+        prefix="MISTRAL",
+        base_url="https://api.mistral.ai/v1",
+        output_schema=True,
+        stream_options=False,
+        call_id=r"[A-Za-z0-9]{9}",
+    ),
+}
+"""By the provider's name; a name that is not here is treated as `openai_compat`."""
+
+_VERSION = re.compile(r"/v\d+[a-z0-9]*(/|$)")
+
+
+def service_for(endpoint: Endpoint) -> Service:
+    """Return the facts of an endpoint's provider; a known address is known under any name."""
+    named = SERVICES.get(endpoint.provider, SERVICES["openai_compat"])
+    host = urlsplit(endpoint.base_url or "").hostname
+    if named.base_url is None and host and not is_local(host):
+        at_host = (known for known in SERVICES.values() if urlsplit(known.base_url or "").hostname == host)
+        return next(at_host, named)
+    return named
+
+
+def base_url(endpoint: Endpoint, service: Service) -> str:
+    """Return the address below which everything is, with its version: `https://api.openai.com/v1`.
+
+    What the endpoint says goes before the environment, and the environment before the default.
+    """
+    given = endpoint.base_url or os.environ.get(f"{service.prefix}_BASE_URL") or service.base_url
+    if not given:
+        raise DefinitionError(
+            f"{endpoint.provider}:{endpoint.model} has no address.",
+            remedy=f"Set LLM(base_url=...) or the environment variable {service.prefix}_BASE_URL.",
+        )
+    parts = urlsplit(given.strip())
+    path = parts.path.rstrip("/").removesuffix("/chat/completions")
+    # A path with a version of its own, such as /v1beta/openai, is somebody's choice.
+    path = path if _VERSION.search(path) else f"{path}/v1"
+    return parts._replace(path=path, fragment="").geturl()
+
+
+def key_for(endpoint: Endpoint, service: Service, url: str) -> str | None:
+    """Return the key to send, or `None` for a server on this machine that needs none."""
+    variable = f"{service.prefix}_API_KEY"
+    key = (endpoint.api_key or os.environ.get(variable) or "").strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise AuthenticationError(
+            f"The key for {endpoint.provider} has characters that no key has.",
+            remedy=f"Copy it again: spaces, quotes and line ends do not belong to it. It is read from {variable}.",
+        )
+    if not key and not is_local(urlsplit(url).hostname or ""):
+        raise AuthenticationError(
+            f"There is no key for {endpoint.provider}:{endpoint.model}.",
+            remedy=f'Set the environment variable {variable}, or pass LLM(..., api_key=...).\nLLM("offline") needs none.',
+        )
+    return key or None
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
