@@ -25,10 +25,10 @@ SECONDS_A_CELL = 300
 
 def main() -> int:
     """Run the notebook named on the command line."""
-    if len(sys.argv) != 2:  # noqa: PLR2004  (the program and the notebook)
-        print("Which notebook? Usage: python notebooks/run.py NOTEBOOK.ipynb", file=sys.stderr)
+    path = Path(sys.argv[-1])
+    if path.suffix != ".ipynb" or not path.is_file():
+        print(f"{path} is no notebook. Usage: python notebooks/run.py NOTEBOOK.ipynb", file=sys.stderr)
         return 2
-    path = Path(sys.argv[1])
     began = time.monotonic()
     try:
         notebook = execute(path)
@@ -44,7 +44,13 @@ def main() -> int:
 def execute(path: Path) -> nbformat.NotebookNode:
     """Execute every cell in a kernel of this very Python, in the notebook's own folder."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, kernel_name="python3", timeout=SECONDS_A_CELL, store_widget_state=False)
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=SECONDS_A_CELL,
+        store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],  # the kernel's advice about its own transport is not for this reader
+    )
     with tempfile.TemporaryDirectory(prefix="quire-") as home:
         environment = {**os.environ, "QUIRE_HOME": home}
         client.execute(cwd=str(path.parent), env=environment)

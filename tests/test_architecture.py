@@ -25,6 +25,8 @@ ROOMS = {path.parent.name for path in (ROOT / "toolkit" / "quire").glob("*/__ini
 LATE = {
     # The package root is read by everybody who imports anything; what opens the screens is for notebooks only.
     ("quire", "quire.core.doors"),
+    # Loads ipywidgets, for whoever shows something and nobody else.
+    ("quire_widgets", "quire_widgets.board"),
 }
 """Imports of ours inside a function, as pairs of importer and imported; the comment says why it has to be late."""
 
@@ -48,7 +50,7 @@ PUBLIC = {
 }
 """The public names: a change here is a change for users."""
 
-HEAVY = {"httpx", "IPython", "ipywidgets", "nest_asyncio", "pandas"}
+HEAVY = {"httpcore", "httpx", "IPython", "ipywidgets", "nest_asyncio", "pandas"}
 """What `import quire` must not load."""
 
 

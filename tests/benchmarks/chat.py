@@ -1,4 +1,4 @@
-"""What the server on loopback says: whole replies, as a strict client wants them."""
+"""What is asked and answered, the same for everybody; the replies are whole, as a strict client wants them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from typing import Any
 
 from tests import servers
 
-__all__ = ["says", "streams"]
+__all__ = ["INSTRUCTIONS", "MODEL", "QUESTION", "messages", "says", "streams"]
+
+MODEL = "gpt-4o-mini"
+INSTRUCTIONS = "Answer in one short sentence."
+QUESTION = "Why is the sky blue?"
 
 _USAGE = {"prompt_tokens": 22, "completion_tokens": 9, "total_tokens": 31}
+
+
+def messages(question: str = QUESTION, instructions: str = INSTRUCTIONS) -> list[Any]:
+    """Return the conversation as the wire wants it."""
+    return [{"role": "system", "content": instructions}, {"role": "user", "content": question}]
 
 
 def says(text: str) -> servers.Reply:
@@ -18,12 +27,12 @@ def says(text: str) -> servers.Reply:
     return servers.sends(200, {**_head("chat.completion"), "choices": choices, "usage": _USAGE})
 
 
-def streams(*texts: str, pause: float) -> servers.Reply:
-    """Make a chat completion of these pieces, `pause` seconds apart."""
+def streams(*texts: str) -> servers.Reply:
+    """Make a chat completion of these pieces, each in an event of its own."""
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": text} for text in texts)]
     ending = {**_head("chat.completion.chunk"), "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     usage = {**_head("chat.completion.chunk"), "choices": [], "usage": _USAGE}
-    return servers.events(*map(_chunk, deltas), ending, usage, "[DONE]", pause=pause)
+    return servers.events(*map(_chunk, deltas), ending, usage, "[DONE]")
 
 
 def _chunk(delta: dict[str, Any]) -> dict[str, Any]:
@@ -31,4 +40,4 @@ def _chunk(delta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _head(kind: str) -> dict[str, Any]:
-    return {"id": "chatcmpl-1", "object": kind, "created": 1_790_000_000, "model": "gpt-4o-mini"}
+    return {"id": "chatcmpl-1", "object": kind, "created": 1_790_000_000, "model": MODEL}

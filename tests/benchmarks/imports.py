@@ -7,21 +7,23 @@ import subprocess
 import sys
 from contextlib import AsyncExitStack
 
-from tests.benchmarks.peers import named
+from tests.benchmarks.peers import BURR, LANGGRAPH, PYDANTIC_AI, SDK
 from tests.benchmarks.rounds import Contender, Once, interleave
 from tests.benchmarks.table import AtMost, Table, compared
 
 __all__ = ["measure"]
 
 PYDANTIC = "pydantic.BaseModel"
-EVERYDAY = "from quire import LLM, Agent, Pipeline, Run, Step, Tool"
-OURS = {"quire": "import quire", "quire, its everyday names": EVERYDAY}
+OURS = {
+    "quire": "import quire",
+    "quire, its everyday names": "from quire import LLM, Agent, Pipeline, Run, Step, Tool",
+}
 OTHERS = {
     PYDANTIC: "from pydantic import BaseModel",
-    named("burr", "burr"): "import burr.core",
-    named("openai SDK", "openai"): "import openai",
-    named("pydantic-ai", "pydantic-ai-slim"): "from pydantic_ai import Agent",
-    named("langgraph", "langgraph"): "from langgraph.graph import StateGraph",
+    BURR: "import burr.core",
+    SDK: "import openai",
+    PYDANTIC_AI: "from pydantic_ai import Agent",
+    LANGGRAPH: "from langgraph.graph import StateGraph",
 }
 UNWANTED = ("pandas", "httpx", "IPython", "ipywidgets", "anywidget")
 ROUNDS = 7
@@ -31,21 +33,23 @@ def measure() -> Table:
     """Start a new interpreter for every sample."""
     contenders = [_importer(name, line) for name, line in (OTHERS | OURS).items()]
     timings = asyncio.run(interleave(contenders, rounds=ROUNDS, warm_up=1))
-    goals = dict.fromkeys(OURS, AtMost(times=1.5))
-    how = f"cold processes, {ROUNDS} rounds, against {PYDANTIC}"
-    notes = [f"{name} loads {_loaded(line)}" for name, line in OURS.items()]
-    return Table(work="Import", how=how, lines=compared(timings, PYDANTIC, goals), notes=notes)
+    return Table(
+        work="Import",
+        how=f"cold processes, {ROUNDS} rounds, against {PYDANTIC}",
+        lines=compared(timings, PYDANTIC, dict.fromkeys(OURS, AtMost(times=1.5))),
+        notes=[f"{name}: {_loaded(line)}" for name, line in OURS.items()],
+    )
 
 
 def _importer(name: str, line: str) -> Contender:
     code = f"from time import perf_counter as now; began = now(); {line}; print(now() - began)"
 
+    async def once() -> float:
+        return float(_run(code))
+
     async def prepare(_: AsyncExitStack) -> Once:
         _run(code)
         return once
-
-    async def once() -> float:
-        return float(_run(code))
 
     return Contender(name, prepare)
 
@@ -61,4 +65,5 @@ def _run(code: str) -> str:
 def _loaded(line: str) -> str:
     code = f"import sys; {line}; print(len(sys.modules), *({{*sys.modules}} & {{*{UNWANTED!r}}}))"
     count, *unwanted = _run(code).split()
-    return f"{count} modules, and {', '.join(unwanted)}" if unwanted else f"{count} modules, none of {', '.join(UNWANTED)}"
+    found = f"AMONG THEM {', '.join(unwanted)}" if unwanted else f"none of {', '.join(UNWANTED)}"
+    return f"{count} modules, {found}"

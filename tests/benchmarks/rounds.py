@@ -46,9 +46,7 @@ class Timing:
 
     def ratio(self, anchor: Timing) -> float:
         """How often the anchor's time: the median of the ratios within each round."""
-        return median(
-            median(ours) / median(theirs) for ours, theirs in zip(self.rounds, anchor.rounds, strict=True)
-        )
+        return median(median(ours) / median(theirs) for ours, theirs in zip(self.rounds, anchor.rounds, strict=True))
 
 
 def clocked(work: Callable[[], Awaitable[object]]) -> Once:

@@ -67,27 +67,29 @@ class Table:
         return "\n".join([self.work, f"  {self.how}", *_aligned(rows), *(f"  {note}" for note in self.notes)])
 
 
-def compared(
-    timings: Mapping[str, Timing | None], anchor: str | None, goals: Mapping[str, AtMost], *, peers: Sequence[str] = ()
-) -> list[Line]:
-    """Set timings side by side; `peers` are those whose missing is worth a line, else every contender's is."""
-    against = timings.get(anchor) if anchor else None
-    lines: list[Line] = []
-    for name, timing in timings.items():
-        if timing is None:
-            if not peers or name in peers:
-                lines.append(Line(name=name, figure="not installed"))
-            continue
-        ratio = f"{timing.ratio(against):.2f} x" if against is not None else ""
-        goal = goals[name].judge(timing, against) if name in goals else None
-        lines.append(Line(name=name, figure=in_words(timing.median), best=in_words(timing.best), ratio=ratio, goal=goal))
-    return lines
+def compared(timings: Mapping[str, Timing | None], anchor: str, goals: Mapping[str, AtMost]) -> list[Line]:
+    """Set timings side by side, with their ratios to the anchor's where it is installed."""
+    return [_compared(name, timing, timings.get(anchor), goals.get(name)) for name, timing in timings.items()]
+
+
+def _compared(name: str, timing: Timing | None, anchor: Timing | None, goal: AtMost | None) -> Line:
+    if timing is None:
+        return Line(name=name, figure="not installed")
+    return Line(
+        name=name,
+        figure=in_words(timing.median),
+        best=in_words(timing.best),
+        ratio=f"{timing.ratio(anchor):.2f} x" if anchor else "",
+        goal=goal.judge(timing, anchor) if goal else None,
+    )
 
 
 def in_words(seconds: float) -> str:
     """Write a time with three figures and the unit that suits it."""
     scale, unit = next(((scale, unit) for scale, unit in _UNITS if seconds >= scale), _UNITS[-1])
-    return f"{seconds / scale:.3g} {unit}" if seconds < 1000 * scale else f"{seconds / scale:,.0f} {unit}"
+    value = seconds / scale
+    decimals = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{decimals}f} {unit}"
 
 
 def summary(tables: Iterable[Table]) -> str:
@@ -110,6 +112,9 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Names to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  " + "   ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        "  "
+        + "   ".join(
+            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
         for row in rows
     ]

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import expect
 
+from tests.browser.lab import written
+
 
 def test_cells_run_stop_and_forget(notebook):
     forever = "import asyncio\nprint('begun')\nwhile True:\n    await asyncio.sleep(0.1)"
@@ -44,3 +46,14 @@ def test_the_next_page_is_light_again_and_sees_no_other_machine(notebook):
     assert told == "refused"
     assert page.strangers == ["http://example.org/"]
     page.strangers.clear()
+
+
+def test_a_copy_of_a_file_lives_on_without_its_kernel(notebook_from, tmp_path):
+    original = written(tmp_path / "mine.ipynb", ("open('left.txt', 'w').close()", "print('ran')"))
+    page = notebook_from(original)
+    page.run_all()
+    assert page.path != original
+    assert page.path.with_name("left.txt").exists()
+    page.end_kernel()
+    assert page.text(1).startswith("ran")  # ipykernel may leave a farewell below it
+    assert page.lab.ask("kernels") == []

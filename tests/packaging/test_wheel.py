@@ -39,10 +39,12 @@ def installed(wheel, tmp_path_factory):
     python = place / "bin" / "python"
     run(sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps", wheel)
 
+    # What a .pth file names comes last in the search, and the .pth files in there, the editable Quire's, are not read.
+    [packages] = place.glob("lib/python*/site-packages")
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))
+
     def ask(program):
-        # Named by PYTHONPATH, the lender's folder is searched, but its .pth files, the editable Quire's, are not read.
-        lent = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
-        return json.loads(run(python, "-c", program, env=lent, cwd=place))
+        return json.loads(run(python, "-c", program, cwd=place))
 
     return ask
 

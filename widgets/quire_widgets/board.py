@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+import time
 from functools import cache
 from typing import Any
 
@@ -72,16 +73,17 @@ class Board:
         match message.get("type"):
             case "open" | "resync":
                 view.open(lambda: self._changed(name))
+                self._flush()  # what is new goes out as a patch first, or the snapshot would say it twice
                 data, seq = view.snapshot()
-                self.screen.post({"type": "snapshot", "view": name, "data": data, "seq": seq})
+                self._post(type="snapshot", view=name, data=data, seq=seq)
             case "close":
                 view.close()
+                self._post(type="closed", view=name)  # another page that still shows it will open it again
             case "stop" if isinstance(view, RunView):
                 view.stop()
             case "inspect" if isinstance(view, RunView):
                 node = message["node"]
-                found = view.inspect(node)
-                self.screen.post({"type": "details", "view": name, "node": node, "details": found})
+                self._post(type="details", view=name, node=node, details=view.inspect(node))
             case _:
                 pass
 
@@ -99,6 +101,11 @@ class Board:
     def _flush(self) -> None:
         with self._lock:
             names, self._news, self._due = self._news, set(), False
+        # In the order in which they changed; a view that was closed meanwhile has nothing to say.
         patches = {name: patch for name in names if (patch := self.views[name].patch()) is not None}
         if patches:
-            self.screen.post({"type": "patch", "views": patches})
+            self._post(type="patch", views=patches)
+
+    def _post(self, **message: Any) -> None:
+        # The page counts elapsed time by our clock, not by its own.
+        self.screen.post({**message, "now": time.time()})

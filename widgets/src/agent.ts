@@ -32,10 +32,10 @@ export class AgentView implements View<AgentSnapshot> {
 
 function agentHead({ head }: AgentSnapshot): HTMLElement {
   const figures = [
-    head.runs === null ? null : figure("runs", words.tokens(head.runs)),
+    head.runs === null ? null : figure("runs", words.whole(head.runs)),
     head.median_s === null ? null : figure("median time", words.seconds(head.median_s)),
     head.cost_per_run === null ? null : figure("cost per run", words.money(head.cost_per_run)),
-    head.failed === null ? null : figure("failed", words.tokens(head.failed)),
+    head.failed === null ? null : figure("failed", words.whole(head.failed)),
   ];
   const mark = html("span", { class: "row soft who" }, icon("agent"), "agent");
   const tag = head.simulated && html("span", { class: "tag" }, "simulated");

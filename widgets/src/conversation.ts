@@ -11,65 +11,80 @@ const SYMBOLS: Record<Message["role"], Icon> = { person: "person", agent: "agent
 // Nearer to the end than this, the reader is following.
 const NEAR = 24;
 
+// Rows come in leaves: those far from the reader's eye are drawn when there is time, and skipped in layout.
+const LEAF = 50;
+const ROW_HEIGHT = 96;
+const MARGIN = "1500px";
+
 interface Row {
   root: HTMLElement;
-  /** The text node of each part, to append to; folded cards have none. */
+  /** The text node of each part, to append to; a call has none. */
   texts: (Text | null)[];
   painted: Message;
 }
 
+interface Leaf {
+  root: HTMLOListElement;
+  ids: string[];
+  drawn: boolean;
+}
+
+type Messages = ReadonlyMap<string, Message>;
+
 export class Conversation {
   readonly root: HTMLElement;
-  readonly #list: HTMLOListElement;
+  readonly #log = html("div", { class: "log", role: "log" });
   readonly #count = html("span", { class: "soft small" });
   readonly #scroller = html("div", { class: "talk", tabindex: 0 });
   readonly #empty = html("p", { class: "empty soft" }, "Nothing has been said yet.");
   readonly #rows = new Map<string, Row>();
+  readonly #leaves: Leaf[] = [];
+  readonly #leafOf = new Map<string, Leaf>();
+  readonly #near: IntersectionObserver;
+  #messages: Messages = new Map();
   #following = true;
+  #drawing = false;
 
   constructor() {
-    this.#list = html("ol", { class: "log", role: "log" });
-    this.#scroller.append(this.#empty, this.#list);
+    this.#scroller.append(this.#empty, this.#log);
     this.#scroller.addEventListener("scroll", () => (this.#following = this.#isAtEnd()), { passive: true });
+    this.#near = new IntersectionObserver((seen) => this.#approach(seen), { root: this.#scroller, rootMargin: MARGIN });
     this.root = html("div", {}, html("div", { class: "row counts" }, html("span", { class: "grow" }), this.#count), this.#scroller);
   }
 
   /** Show all messages; rows that are already right stay as they are. */
-  show(name: string, messages: ReadonlyMap<string, Message>): void {
-    this.#list.setAttribute("aria-label", `Conversation of ${name}`);
-    for (const [id, row] of this.#rows)
-      if (!messages.has(id)) {
-        row.root.remove();
-        this.#rows.delete(id);
-      }
+  show(name: string, messages: Messages): void {
+    this.#log.setAttribute("aria-label", `Conversation of ${name}`);
+    if ([...this.#leafOf.keys()].some((id) => !messages.has(id))) this.#clear();
     this.update(messages, messages.keys());
   }
 
   /** Paint the messages that are new or have changed. */
-  update(messages: ReadonlyMap<string, Message>, ids: Iterable<string>): void {
-    const fresh: HTMLElement[] = [];
-    for (const id of ids) {
-      const message = messages.get(id);
-      const row = this.#rows.get(id);
-      if (!message) continue;
-      if (row && grew(row.painted, message)) grow(row, message);
-      else if (row) this.#repaint(row, message);
-      else fresh.push(this.#add(message));
-    }
-    this.#list.append(...fresh);
-    this.#summarize(messages);
+  update(messages: Messages, ids: Iterable<string>): void {
+    this.#messages = messages;
+    let whole = false;
+    for (const id of ids) whole = this.#paint(id) || whole;
+    const last = this.#leaves[this.#leaves.length - 1];
+    if (last) this.#draw(last);
+    if (whole) this.#summarize();
     this.follow();
+    this.#drawRest();
   }
 
-  /** Stay at the end if the reader is there. */
+  /** Stay at the end if the reader is there. Asking for heights costs a layout: not while nobody looks. */
   follow(): void {
-    if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    if (this.#following && !this.root.hidden) this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
-  #add(message: Message): HTMLElement {
-    const row = drawRow(message, new Set());
-    this.#rows.set(message.id, row);
-    return row.root;
+  /** True if more than text was added to a known message. */
+  #paint(id: string): boolean {
+    const message = this.#messages.get(id);
+    const row = this.#rows.get(id);
+    if (!message) return false;
+    if (row?.painted === message) grow(row, message);
+    else if (row) this.#repaint(row, message);
+    else if (!this.#leafOf.has(id)) this.#add(message);
+    return row?.painted !== message;
   }
 
   #repaint(row: Row, message: Message): void {
@@ -79,13 +94,72 @@ export class Conversation {
     this.#rows.set(message.id, fresh);
   }
 
-  #summarize(messages: ReadonlyMap<string, Message>): void {
+  #add(message: Message): void {
+    const last = this.#leaves[this.#leaves.length - 1];
+    const leaf = last && last.ids.length < LEAF ? last : this.#turnLeaf();
+    leaf.ids.push(message.id);
+    this.#leafOf.set(message.id, leaf);
+    if (leaf.drawn) this.#drawInto(leaf, [message.id]);
+  }
+
+  #clear(): void {
+    for (const leaf of this.#leaves.splice(0)) leaf.root.remove();
+    this.#rows.clear();
+    this.#leafOf.clear();
+  }
+
+  // ---------- leaves ----------
+
+  #turnLeaf(): Leaf {
+    const leaf = { root: html("ol", { class: "leaf" }), ids: [], drawn: false };
+    leaf.root.style.minHeight = `${LEAF * ROW_HEIGHT}px`;
+    this.#leaves.push(leaf);
+    this.#log.append(leaf.root);
+    this.#near.observe(leaf.root);
+    return leaf;
+  }
+
+  #draw(leaf: Leaf): void {
+    if (leaf.drawn) return;
+    leaf.drawn = true;
+    leaf.root.style.minHeight = "";
+    this.#near.unobserve(leaf.root);
+    this.#drawInto(leaf, leaf.ids);
+  }
+
+  #drawInto(leaf: Leaf, ids: string[]): void {
+    const rows = ids.map((id) => [id, drawRow(this.#messages.get(id)!, new Set())] as const);
+    for (const [id, row] of rows) this.#rows.set(id, row);
+    leaf.root.append(...rows.map(([, row]) => row.root));
+  }
+
+  #approach(seen: IntersectionObserverEntry[]): void {
+    const roots = new Set(seen.filter((entry) => entry.isIntersecting).map((entry) => entry.target));
+    for (const leaf of this.#leaves) if (roots.has(leaf.root)) this.#draw(leaf);
+    this.follow();
+  }
+
+  /** One leaf at a time, from the end, whenever the page has nothing better to do. */
+  #drawRest(): void {
+    if (this.#drawing) return;
+    const leaf = this.#leaves.findLast((leaf) => !leaf.drawn);
+    if (!leaf) return;
+    this.#drawing = true;
+    idle(() => {
+      this.#drawing = false;
+      this.#draw(leaf);
+      this.follow();
+      this.#drawRest();
+    });
+  }
+
+  #summarize(): void {
     let calls = 0;
-    for (const message of messages.values()) for (const part of message.parts) if (part.type === "call") calls++;
-    const parts = [words.count(messages.size, "message"), calls > 0 && words.count(calls, "tool call")];
+    for (const message of this.#messages.values()) for (const part of message.parts) if (part.type === "call") calls++;
+    const parts = [words.count(this.#messages.size, "message"), calls > 0 && words.count(calls, "tool call")];
     say(this.#count, parts.filter(Boolean).join(", "));
-    this.#empty.hidden = messages.size > 0;
-    this.#list.hidden = messages.size === 0;
+    this.#empty.hidden = this.#messages.size > 0;
+    this.#log.hidden = this.#messages.size === 0;
   }
 
   #isAtEnd(): boolean {
@@ -94,9 +168,9 @@ export class Conversation {
   }
 }
 
-/** Only text was added at the end of parts: the rest of the message is the same object. */
-function grew(painted: Message, now: Message): boolean {
-  return painted === now;
+function idle(work: () => void): void {
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(work);
+  else setTimeout(work);
 }
 
 function grow(row: Row, message: Message): void {

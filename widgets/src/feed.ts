@@ -28,6 +28,11 @@ export class Feed {
     return true;
   }
 
+  /** Something may have been missed: only a snapshot will do. */
+  doubt(): void {
+    this.#stale = true;
+  }
+
   /** Take a patch. "gap" is answered once, when something is missing; then only a snapshot helps. */
   apply(patch: Patch): Change | "gap" | null {
     if (this.#stale || patch.seq <= this.#seq) return null;

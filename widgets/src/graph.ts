@@ -1,7 +1,7 @@
 // The graph of a flow or of a run: Graphviz places, this paints, and a change of status repaints one node.
 
-import { html, say, set, svg } from "./dom";
-import { icon, type Icon } from "./icons";
+import { set, svg } from "./dom";
+import { Field } from "./field";
 import { arrange, depths, MARGIN, type Arrow, type Box, type Layout, type PlacedArrow } from "./layout";
 import { Ruler } from "./measure";
 import { NodeShape, size } from "./node";
@@ -18,36 +18,31 @@ export interface GraphOptions {
 }
 
 const STEPS: Record<string, Step> = { ArrowRight: "right", ArrowLeft: "left", ArrowUp: "up", ArrowDown: "down" };
-const ZOOM = 1.25;
-// Below this the pictures of the narrow layout hold; a graph that fits there needs no tools.
-const NARROW = 720;
-const TOOLS = { width: 140, height: 28 };
+// From here on a graph is too large to be drawn in full everywhere at once.
+const FEW = 200;
+const CROWD = 8;
 
 export class GraphView {
   readonly root: HTMLElement;
   readonly #options: GraphOptions;
-  readonly #field = html("div", { class: "field" });
   readonly #svg = svg("svg", { class: "dag", role: "figure" });
-  readonly #tools: HTMLElement;
-  readonly #matches = html("span", { class: "soft small", "aria-live": "polite" });
+  readonly #field = new Field(this.#svg, (text) => this.#found(text));
   readonly #shapes = new Map<string, NodeShape>();
-  #edges: { edge: GraphEdge; root: SVGGElement }[] = [];
+  readonly #edges = new Map<string, { edge: GraphEdge; root: SVGGElement }[]>();
+  readonly #sight: IntersectionObserver;
   #graph: Graph = { name: "", kind: "", nodes: [], edges: [] };
   #states: NodeStates | null = null;
   #layout: Layout | null = null;
   #room = 0;
-  #zoom = 1;
   #turn = 0;
   #selected: string | null = null;
 
   constructor(options: GraphOptions) {
     this.#options = options;
-    this.#tools = this.#makeTools();
-    this.#field.append(this.#svg);
-    this.root = html("div", { class: "graph" }, this.#field, this.#tools);
+    this.root = this.#field.root;
     this.#svg.addEventListener("click", (event) => this.#press(event.target));
     this.#svg.addEventListener("keydown", (event) => this.#key(event));
-    this.#field.addEventListener("pointerdown", (event) => this.#pan(event));
+    this.#sight = new IntersectionObserver((seen) => this.#see(seen), { root: this.#field.scroller, rootMargin: "200px" });
     new ResizeObserver(() => this.#resized()).observe(this.root);
   }
 
@@ -68,10 +63,19 @@ export class GraphView {
   /** Paint the nodes that changed and the edges that touch them. */
   repaint(ids: Iterable<string>): void {
     const changed = new Set(ids);
-    for (const id of changed) this.#shapes.get(id)?.show(this.#state(id), this.#options.now());
-    for (const { edge, root } of this.#edges)
-      if (changed.has(edge.source ?? "") || changed.has(edge.target ?? "")) set(root, { "data-flow": this.#flow(edge) });
+    for (const id of changed) {
+      this.#shapes.get(id)?.show(this.#state(id), this.#options.now());
+      for (const { edge, root } of this.#edges.get(id) ?? []) set(root, { "data-flow": this.#flow(edge) });
+    }
+    this.#calm();
     if (this.#outgrown(changed)) void this.#arrange();
+  }
+
+  /** A turning arc repaints its surroundings in every frame; a crowd of them turns in steps. */
+  #calm(): void {
+    let running = 0;
+    for (const { status } of this.#states?.values() ?? []) if (status === "running") running++;
+    this.root.classList.toggle("is-busy", running > CROWD);
   }
 
   /** Time has passed: only what is under way says something new. */
@@ -123,16 +127,16 @@ export class GraphView {
   }
 
   #paint(layout: Layout, ruler: Ruler): void {
-    const edges = this.#visibleEdges();
-    this.#edges = edges.map((edge, index) => ({ edge, root: this.#drawEdge(edge, layout.arrows[index]!) }));
+    this.#edges.clear();
+    const edges = this.#visibleEdges().map((edge, index) => this.#drawEdge(edge, layout.arrows[index]!));
     const ends = layout.arrows.flatMap((arrow) => arrow.ends).map(({ x, y }) => svg("circle", { class: "end", cx: x, cy: y, r: 2.5 }));
     const nodes = this.#graph.nodes.map((node) => this.#drawNode(node, layout, ruler));
     const focused = this.#svg.contains(document.activeElement) ? (document.activeElement as SVGElement) : null;
-    this.#svg.replaceChildren(...this.#edges.map(({ root }) => root), ...ends, ...nodes);
+    this.#svg.replaceChildren(...edges, ...ends, ...nodes);
     focused?.focus({ preventScroll: true });
     set(this.#svg, { "aria-label": `Graph of ${this.#graph.name}`, viewBox: viewBox(layout) });
-    set(this.root, { "data-direction": layout.direction });
-    this.#scale(1);
+    this.#calm();
+    this.#field.hold(layout, this.#room, this.#states !== null);
   }
 
   #drawNode(node: GraphNode, layout: Layout, ruler: Ruler): SVGElement {
@@ -142,14 +146,26 @@ export class GraphView {
     shape.place(layout.boxes.get(id)!, layout.direction, this.#state(id));
     shape.show(this.#state(id), this.#options.now());
     shape.press(id === this.#selected);
+    if (this.#graph.nodes.length <= FEW) shape.detail(true, this.#state(id), this.#options.now());
+    else this.#sight.observe(shape.root);
     return shape.root;
+  }
+
+  /** In a large graph only the nodes in sight are drawn in full. */
+  #see(seen: IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of seen) {
+      const id = (target as SVGElement).dataset["node"] ?? "";
+      this.#shapes.get(id)?.detail(isIntersecting, this.#state(id), this.#options.now());
+    }
   }
 
   #drawEdge(edge: GraphEdge, placed: PlacedArrow): SVGGElement {
     const { x, y } = placed.label;
     const label = !this.#states && edge.label ? svg("text", { class: "mono", x, y: y + 4, "text-anchor": "middle" }, edge.label) : null;
     const tip = svg("path", { class: "tip", d: placed.tip });
-    return svg("g", { class: "edge", "data-flow": this.#flow(edge) }, svg("path", { d: placed.line }), tip, label);
+    const root = svg("g", { class: "edge", "data-flow": this.#flow(edge) }, svg("path", { d: placed.line }), tip, label);
+    for (const end of [edge.source, edge.target]) if (end !== null) this.#edges.set(end, [...(this.#edges.get(end) ?? []), { edge, root }]);
+    return root;
   }
 
   #state(id: string | null): NodeState | null {
@@ -172,71 +188,12 @@ export class GraphView {
     if (room > 0 && !(layout && stillFits)) void this.#arrange();
   }
 
-  // ---------- zoom, pan, search ----------
-
-  #makeTools(): HTMLElement {
-    const tool = (name: string, symbol: Icon, onclick: () => void) =>
-      html("button", { type: "button", class: "icon", "aria-label": name, onclick }, icon(symbol));
-    const find = html("input", { type: "search", placeholder: "Find a node", "aria-label": "Find a node", hidden: true });
-    find.addEventListener("input", () => this.#find(find.value));
-    find.addEventListener("keydown", (event) => event.key === "Enter" && this.#found(find.value)[0]?.root.focus());
-    const toggle = () => {
-      find.hidden = !find.hidden;
-      if (find.hidden) this.#find("");
-      else find.focus();
-    };
-    return html(
-      "div",
-      { class: "tools" },
-      this.#matches,
-      find,
-      tool("Find a node", "search", toggle),
-      tool("Zoom out", "minus", () => this.#scale(this.#zoom / ZOOM)),
-      tool("Zoom in", "plus", () => this.#scale(this.#zoom * ZOOM)),
-      tool("Fit", "fit", () => this.#fit()),
-    );
-  }
-
-  #scale(zoom: number): void {
-    if (!this.#layout) return;
-    this.#zoom = Math.min(4, Math.max(0.05, zoom));
-    const [width, height] = [this.#layout.width + 2 * MARGIN, this.#layout.height + 2 * MARGIN];
-    set(this.#svg, { width: width * this.#zoom, height: height * this.#zoom });
-    const overflows = width * this.#zoom > this.#field.clientWidth || height * this.#zoom > this.#field.clientHeight + 1;
-    this.#field.classList.toggle("is-larger", overflows);
-    this.root.classList.toggle("is-crowded", isCrowded(this.#layout, this.#field.clientWidth));
-    this.root.classList.toggle("with-tools", overflows || (this.#states !== null && this.#field.clientWidth > NARROW));
-  }
-
-  #fit(): void {
-    if (!this.#layout) return;
-    const { clientWidth, clientHeight } = this.#field;
-    const { width, height } = this.#layout;
-    this.#scale(Math.min(1, clientWidth / (width + 2 * MARGIN), clientHeight / (height + 2 * MARGIN) || 1));
-  }
-
-  #found(text: string): NodeShape[] {
+  #found(text: string): SVGElement[] {
     const wanted = text.trim().toLowerCase();
     const nodes = wanted ? this.#graph.nodes.filter((node) => node.title.toLowerCase().includes(wanted)) : [];
-    return nodes.map((node) => this.#shapes.get(node.id)!).filter(Boolean);
-  }
-
-  #find(text: string): void {
-    const found = new Set(this.#found(text));
-    for (const shape of this.#shapes.values()) shape.root.classList.toggle("is-aside", text.trim() !== "" && !found.has(shape));
-    say(this.#matches, text.trim() ? `${found.size} of ${this.#graph.nodes.length}` : "");
-    [...found][0]?.root.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }
-
-  /** Drag the ground to move a graph that is larger than its field. */
-  #pan(event: PointerEvent): void {
-    if (!this.#field.classList.contains("is-larger") || (event.target as Element).closest(".node")) return;
-    const field = this.#field;
-    const start = { x: event.clientX + field.scrollLeft, y: event.clientY + field.scrollTop };
-    const move = (now: PointerEvent) => field.scrollTo(start.x - now.clientX, start.y - now.clientY);
-    field.setPointerCapture(event.pointerId);
-    field.addEventListener("pointermove", move);
-    field.addEventListener("lostpointercapture", () => field.removeEventListener("pointermove", move), { once: true });
+    const found = new Set(nodes.map((node) => this.#shapes.get(node.id)?.root).filter((root) => root !== undefined));
+    for (const { root } of this.#shapes.values()) root.classList.toggle("is-found", found.has(root));
+    return [...found];
   }
 
   // ---------- choosing a node ----------
@@ -264,12 +221,6 @@ function evened(boxes: Box[], arrows: Arrow[]): Box[] {
   const widest = new Map<number, number>();
   for (const box of boxes) widest.set(depth.get(box.id)!, Math.max(widest.get(depth.get(box.id)!) ?? 0, box.width));
   return boxes.map((box) => ({ ...box, width: widest.get(depth.get(box.id)!)! }));
-}
-
-/** Something stands where the tools do, in the upper right corner. */
-function isCrowded(layout: Layout, room: number): boolean {
-  const right = (room + layout.width) / 2 - TOOLS.width;
-  return [...layout.boxes.values()].some((box) => box.y < TOOLS.height && box.x + box.width > right);
 }
 
 function viewBox({ width, height }: Layout): string {

@@ -54,7 +54,7 @@ export class RunHead {
     say(this.#reason, head.reason ?? "");
     say(this.#kind, head.kind);
     say(this.#run, `run ${head.short}`);
-    say(this.#done, head.total > 1 ? `${head.done} of ${head.total} nodes done` : "");
+    say(this.#done, head.total > 1 ? `${words.whole(head.done)} of ${words.whole(head.total)} nodes done` : "");
     say(this.#tokens, words.tokens(tokenSum(head)));
     this.#cost.replaceChildren(...spent(head));
     this.#stop.hidden = !isLive(head.status);

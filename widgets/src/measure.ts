@@ -10,6 +10,7 @@ const GUESS: Record<Font, number> = { title: 7.6, small: 6.1, code: 6.7 };
 export class Ruler {
   readonly #pen = document.createElement("canvas").getContext("2d");
   readonly #fonts: Record<Font, string>;
+  readonly #known = new Map<string, number>();
 
   constructor(element: Element) {
     const style = getComputedStyle(element);
@@ -19,6 +20,13 @@ export class Ruler {
   }
 
   width(text: string, font: Font): number {
+    const key = `${font} ${text}`;
+    const width = this.#known.get(key) ?? this.#measure(text, font);
+    this.#known.set(key, width);
+    return width;
+  }
+
+  #measure(text: string, font: Font): number {
     if (!this.#pen) return text.length * GUESS[font];
     this.#pen.font = this.#fonts[font];
     return this.#pen.measureText(text).width;

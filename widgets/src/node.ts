@@ -63,6 +63,7 @@ export class NodeShape {
   readonly root: SVGGElement;
   readonly #node: GraphNode;
   readonly #ruler: Ruler;
+  #full = false;
   #status: Status | null = null;
   #direction: Direction = "LR";
   #box: Box = { id: "", width: 0, height: 0 };
@@ -80,8 +81,19 @@ export class NodeShape {
   constructor(node: GraphNode, ruler: Ruler) {
     this.#node = node;
     this.#ruler = ruler;
-    const parts = [this.#ring, this.#frame, this.#title, this.#kind, this.#second];
-    this.root = svg("g", { class: "node", role: "button", tabindex: 0, "aria-pressed": "false", "data-node": node.id }, ...parts);
+    const states = { role: "button", tabindex: 0, "aria-pressed": "false", "data-node": node.id };
+    this.root = svg("g", { class: "node", ...states }, this.#frame, this.#title);
+  }
+
+  /** Draw all of the node, or only its frame and name: what is out of sight need not follow every change. */
+  detail(full: boolean, state: NodeState | null, now: number): void {
+    if (full === this.#full) return;
+    this.#full = full;
+    const parts = [this.#kind, this.#second, ...(this.#glyph ? [this.#glyph] : [])];
+    if (full) this.root.prepend(this.#ring);
+    if (full) this.root.append(...parts);
+    else for (const part of [this.#ring, this.#sheet, this.#cells, ...parts]) part.remove();
+    if (full) this.#flesh(state, now);
   }
 
   place(box: Box & Point, direction: Direction, state: NodeState | null): void {
@@ -95,7 +107,6 @@ export class NodeShape {
     set(this.#title, { x: indent(state) });
     set(this.#second, { x: indent(state) });
     say(this.#kind, kindShown(state, direction) ? this.#node.kind : "");
-    this.#stack(state ? state.progress !== null : this.#node.kind === "each");
     this.#entitle(state);
   }
 
@@ -103,13 +114,19 @@ export class NodeShape {
   show(state: NodeState | null, now: number): void {
     const status = state?.status ?? "pending";
     set(this.root, { "aria-label": `${this.#node.title}: ${status}`, "data-status": state ? status : null });
-    if (state && status !== this.#status) this.#mark(status);
-    if (state) this.#count(state.progress);
+    if (this.#full) this.#flesh(state, now);
+  }
+
+  #flesh(state: NodeState | null, now: number): void {
+    if (state && state.status !== this.#status) this.#mark(state.status);
+    this.#stack(state ? state.progress !== null : this.#node.kind === "each");
+    this.#count(state?.progress ?? null);
     this.tell(state, now);
   }
 
   /** Only the words of the second line: called while time passes. */
   tell(state: NodeState | null, now: number): void {
+    if (!this.#full) return;
     const [word = "", rest] = state ? secondLine(state, this.#direction, now) : ["", this.#node.note ?? ""];
     const room = this.#box.width - indent(state) - PADDING - this.#ruler.width(word, "small");
     say(this.#word, word);
@@ -130,7 +147,7 @@ export class NodeShape {
   #mark(status: Status): void {
     const glyph = icon(status, { x: 11, y: 9 });
     if (this.#glyph) this.#glyph.replaceWith(glyph);
-    else this.#frame.after(glyph);
+    else this.root.append(glyph);
     this.#glyph = glyph;
     this.#status = status;
   }

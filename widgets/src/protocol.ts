@@ -212,6 +212,8 @@ export type FromKernel = { now?: number } & (
   | { type: "snapshot"; view: string; data: Snapshot; seq: number }
   | { type: "patch"; views: Record<string, Patch> }
   | { type: "details"; view: string; node: string; details: Details }
+  // The answer to `close`, for the other pages of this kernel: who still shows the view opens it again.
+  | { type: "closed"; view: string }
 );
 
 /** The part of an anywidget model that we use. */

@@ -48,14 +48,14 @@ export class RunView implements View<RunState> {
     if (this.#kind === "run") this.#offer();
     this.#showHead();
     if (state.graph) this.#graph.show({ ...state.graph, name: state.head.name }, state.nodes);
-    this.#conversation.show(state.head.name, state.messages);
+    this.#converse();
     this.#ask();
   }
 
   update({ head, nodes, messages }: Change): void {
     if (head) this.#showHead();
     if (nodes.size > 0) this.#graph.repaint(nodes);
-    if (messages.size > 0) this.#conversation.update(this.#state.messages, messages);
+    if (messages.size > 0 && !this.#conversation.root.hidden) this.#conversation.update(this.#state.messages, messages);
     if (nodes.has(this.#graph.selected ?? "")) this.#touched = true;
   }
 
@@ -100,7 +100,12 @@ export class RunView implements View<RunState> {
   #turn(id: string): void {
     this.#graphPage.hidden = id !== "graph";
     this.#conversation.root.hidden = id !== "conversation";
-    this.#conversation.follow();
+    this.#converse();
+  }
+
+  /** A conversation that nobody looks at is not painted; it catches up when its tab is opened. */
+  #converse(): void {
+    if (!this.#conversation.root.hidden) this.#conversation.show(this.#state.head.name, this.#state.messages);
   }
 
   #showHead(): void {

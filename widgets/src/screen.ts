@@ -2,11 +2,11 @@
 // slot; while the kernel lives, this finds the slots that carry its key and mounts live views in them.
 
 import { Feed } from "./feed";
-import { start } from "./graphviz";
+import { warmUp } from "./graphviz";
+import { watchKernel } from "./kernel";
 import { Mount } from "./mount";
 import type { FromKernel, Model, ToKernel } from "./protocol";
 import { injectStyle } from "./style";
-import { watchKernel } from "./kernel";
 import type { Host } from "./view";
 
 const SLOT = "quire-slot";
@@ -38,7 +38,7 @@ export class Screen {
     const listener = (message: FromKernel) => this.#receive(message);
     model.on("msg:custom", listener);
     const ticking = setInterval(() => this.#tick(), TICK);
-    watchKernel(model, signal, () => this.#close());
+    watchKernel(model, signal, { gone: () => this.#close(), back: () => this.#catchUp() });
     signal.addEventListener("abort", () => {
       observer.disconnect();
       clearInterval(ticking);
@@ -86,7 +86,6 @@ export class Screen {
     const followed: Followed = { feed: new Feed(), mounts: new Set(), closing: undefined };
     this.#followed.set(id, followed);
     this.#send({ type: "open", view: id });
-    void start();
     return followed;
   }
 
@@ -119,9 +118,9 @@ export class Screen {
   }
 
   #receive(message: FromKernel): void {
-    // A message cannot arrive before it was sent: the smallest difference seen is the best guess of the skew.
     if (message.now !== undefined) this.#skew = Date.now() / 1000 - message.now;
     if (message.type === "snapshot") this.#load(message);
+    else if (message.type === "closed") this.#reopen(message.view);
     else if (message.type === "patch") for (const [id, patch] of Object.entries(message.views)) this.#apply(id, patch);
     else if (message.type === "details")
       for (const mount of this.#followed.get(message.view)?.mounts ?? []) mount.view?.inspect?.(message.details);
@@ -143,6 +142,21 @@ export class Screen {
       this.#changed.add(mount);
     }
     this.#frame ||= requestAnimationFrame(() => this.#paint());
+  }
+
+  /** Another page of this kernel closed a view that is still open here. */
+  #reopen(id: string): void {
+    const followed = this.#followed.get(id);
+    if (!followed) return;
+    followed.feed.doubt();
+    this.#send({ type: "open", view: id });
+  }
+
+  #catchUp(): void {
+    for (const [id, { feed }] of this.#followed) {
+      feed.doubt();
+      this.#send({ type: "resync", view: id });
+    }
   }
 
   #close(): void {
@@ -181,6 +195,7 @@ function holdsSlot(node: Element): boolean {
 export default {
   initialize({ model, signal }: { model: Model; signal: AbortSignal }): void {
     injectStyle();
+    warmUp();
     new Screen(model, signal);
   },
 };

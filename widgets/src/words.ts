@@ -48,8 +48,13 @@ export function change(difference: number, words: (size: number) => string): str
 }
 
 /** `1 message`, `5 messages`. */
-export function count(number: number, noun: string): string {
-  return `${grouped(String(number))} ${noun}${number === 1 ? "" : "s"}`;
+export function count(number: number, noun: string, nouns = `${noun}s`): string {
+  return `${whole(number)} ${number === 1 ? noun : nouns}`;
+}
+
+/** `1,000`: a count that is never shortened. */
+export function whole(number: number): string {
+  return grouped(String(number));
 }
 
 /** Round half up in decimal, as people do; binary rounding would print 1.005 as 1.00. */

@@ -19,9 +19,10 @@ import contextlib
 import ssl
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
@@ -38,7 +39,7 @@ _DRAIN_SECONDS = 0.1
 _IDLE_SECONDS = 30.0
 _IDLE_MOST = 100
 _OPEN_MOST = 1000
-_NETWORK = httpcore.AnyIOBackend()
+_Line: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
 
 
 class Reply:
@@ -64,7 +65,7 @@ class Reply:
         unpack = _unpacker(self._response.headers)
         with _translated(self._target, reading=True):
             async for chunk in self._response.aiter_stream():
-                yield unpack.decompress(chunk) if unpack else chunk
+                yield unpack(chunk) if unpack else chunk
 
     @staticmethod
     async def drain(chunks: AsyncIterator[bytes]) -> None:
@@ -79,10 +80,10 @@ class Reply:
                     pass
 
 
-def _unpacker(headers: list[tuple[bytes, bytes]]) -> zlib._Decompress | None:
+def _unpacker(headers: list[tuple[bytes, bytes]]) -> Callable[[bytes], bytes] | None:
     # Nothing compressed is asked for; some servers send it all the same.
     packed = any(name.lower() == b"content-encoding" and text in (b"gzip", b"deflate") for name, text in headers)
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if packed else None
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress if packed else None
 
 
 class Target:
@@ -107,7 +108,7 @@ class Target:
         self._patience = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
 
     @contextlib.asynccontextmanager
-    async def post(self, body: bytes) -> AsyncIterator[Reply]:
+    async def post(self, body: bytes) -> AsyncGenerator[Reply, None]:
         """Send JSON and give the reply; leaving the block, or being cancelled in it, ends the exchange at once.
 
         Raises `ProviderTimeout` when nothing arrives in time and `ProviderUnreachable` when there is no
@@ -128,24 +129,22 @@ def _address(url: str) -> SplitResult:
     remedy = "Set base_url to an address such as http://127.0.0.1:8000/v1."
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
     except ValueError:
-        usable = False
-    if not usable:
-        what = f"{url!r} is not the address of a server."
-        raise DefinitionError(what, remedy=remedy)
-    return parts
+        pass
+    raise DefinitionError(f"{url!r} is not the address of a server.", remedy=remedy)
 
 
 def _origin(parts: SplitResult) -> tuple[httpcore.Origin, httpcore.URL]:
     scheme, host = parts.scheme.encode(), (parts.hostname or "").encode("idna")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return httpcore.Origin(scheme, host, port), httpcore.URL(scheme=scheme, host=host, port=port, target=path)
+    return httpcore.Origin(scheme, host, port), httpcore.URL(scheme=scheme, host=host, port=parts.port, target=path)
 
 
 @contextlib.contextmanager
-def _translated(target: Target, *, reading: bool) -> Iterator[None]:
+def _translated(target: Target, *, reading: bool) -> Generator[None, None, None]:
     try:
         yield
     except httpcore.ConnectTimeout:
@@ -177,7 +176,7 @@ class _Lines:
     keeper: AsyncGenerator[None, None] | None = None
 
     @contextlib.asynccontextmanager
-    async def line(self, target: Target) -> AsyncIterator[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool]:
+    async def line(self, target: Target) -> AsyncGenerator[_Line, None]:
         async with self.free:
             if target.proxy is not None:
                 yield self._through(target.proxy)
@@ -196,9 +195,7 @@ class _Lines:
                 return line
             await line.aclose()
         trust = _trust() if target.origin.scheme == b"https" else None
-        return httpcore.AsyncHTTPConnection(
-            target.origin, ssl_context=trust, keepalive_expiry=_IDLE_SECONDS, network_backend=_NETWORK
-        )
+        return httpcore.AsyncHTTPConnection(target.origin, ssl_context=trust, keepalive_expiry=_IDLE_SECONDS)
 
     async def _put_back(self, target: Target, line: httpcore.AsyncHTTPConnection) -> None:
         idle = self.idle[target.host]

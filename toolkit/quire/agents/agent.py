@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic_core import from_json
 
@@ -21,7 +21,7 @@ from quire.core.schema import checked, fields_of, render, type_name
 from quire.run.calls import ask_model, use_tool
 from quire.run.context import Context
 from quire.run.naming import calling_place
-from quire.run.runnable import Runnable
+from quire.run.runnable import Runnable, parts_of
 from quire.views.shapes import AgentHead, AgentSnapshot, AgentTool, Facts, Graph
 
 __all__ = ["Agent"]
@@ -64,7 +64,7 @@ class Agent(Runnable[Any, Any]):
         self.instructions = _checked_instructions(instructions)
         self.input = _checked_type("input", input)
         self.output = _checked_type("output", output)
-        self.tools = tuple(as_tool(tool) for tool in tools)
+        self.tools = _checked_tools(tools)
         self.output_attempts = _at_least("output_attempts", output_attempts, 1)
         self.max_tool_rounds = _at_least("max_tool_rounds", max_tool_rounds, 0)
         self._offers = _offers(self.tools)
@@ -91,10 +91,6 @@ class Agent(Runnable[Any, Any]):
         """The second line of its node: the model."""
         return self.llm.model
 
-    def takes(self) -> tuple[Any, ...]:
-        """Return the types it needs: the parts of a tuple come from different sources."""
-        return _parts(self.input)
-
     def accept(self, value: Any) -> Any:
         """Return the value as its input; an agent that takes text also takes a value, written as JSON."""
         if self.input is str and not isinstance(value, str) and fields_of(type(value)):
@@ -102,7 +98,8 @@ class Agent(Runnable[Any, Any]):
         return checked(self.input, value)
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        model, settings = self._open()
+        llm = self.llm  # another may take its place before this turn is over
+        model, settings = _opened(llm)
         text = self._rendered(input)
         turn, want = turns.begin(self._rules(model, settings), self.instructions, text)
         self._say(ctx, "instructions", "system", turn.messages[0].text)
@@ -112,17 +109,13 @@ class Agent(Runnable[Any, Any]):
                 case turns.Ask():
                     if want.said is not None:
                         self._say(ctx, "validation", "user", want.said)
-                    turn, want = turns.heard(turn, await self._ask(model, want.request, ctx))
+                    turn, want = turns.heard(turn, await _ask(llm, model, want.request, ctx))
                 case turns.Use():
                     turn, want = turns.used(turn, await self._use(want.calls, ctx))
                 case turns.Done():
                     return want.value
                 case turns.Broken():
                     raise want.error
-
-    def _open(self) -> tuple[Model, dict[str, Any]]:
-        llm = self.llm
-        return (llm.open(), llm.settings()) if isinstance(llm, LLM) else (llm, {})
 
     def _rules(self, model: Model, settings: dict[str, Any]) -> turns.Rules:
         return turns.Rules(
@@ -136,7 +129,7 @@ class Agent(Runnable[Any, Any]):
         )
 
     def _rendered(self, value: Any) -> str:
-        parts = _parts(self.input)
+        parts = parts_of(self.input)
         if len(parts) == 1:
             return render(value)
         return "\n\n".join(f"{type_name(kind)}:\n{render(part)}" for kind, part in zip(parts, value, strict=True))
@@ -144,21 +137,17 @@ class Agent(Runnable[Any, Any]):
     def _say(self, ctx: Context, sender: str, role: str, text: str) -> None:
         ctx.log.emit(Said, ctx.log.new_span(), ctx.span, sender=sender, role=role, text=text)
 
-    async def _ask(self, model: Model, request: ModelRequest, ctx: Context) -> Answer:
-        if ctx.watched:
-            request = replace(request, stream=True)
-        price = self.llm.price if isinstance(self.llm, LLM) else None
-        return await ask_model(model, request, ctx, price)
-
     async def _use(self, calls: tuple[ToolCall, ...], ctx: Context) -> list[ToolResult]:
         if len(calls) == 1:
             return [await self._use_one(calls[0], ctx)]
         tasks = [ctx.loop.create_task(self._use_one(call, ctx)) for call in calls]
         try:
             return list(await asyncio.gather(*tasks))
-        except BaseException:
-            for task in tasks:
-                task.cancel("another tool ended the run")
+        except BaseException as error:
+            # A cancellation has reached them already, with its own reason.
+            if not isinstance(error, asyncio.CancelledError):
+                for task in tasks:
+                    task.cancel("another tool ended the run")
             await asyncio.wait(tasks)
             raise
 
@@ -221,6 +210,16 @@ class Agent(Runnable[Any, Any]):
         )
 
 
+def _opened(llm: LLM | Model) -> tuple[Model, dict[str, Any]]:
+    return (llm.open(), llm.settings()) if isinstance(llm, LLM) else (llm, {})
+
+
+async def _ask(llm: LLM | Model, model: Model, request: ModelRequest, ctx: Context) -> Answer:
+    if ctx.watched:
+        request = replace(request, stream=True)
+    return await ask_model(model, request, ctx, llm.price if isinstance(llm, LLM) else None)
+
+
 def _is_simulated(llm: LLM | Model) -> bool:
     return llm.model == "offline" if isinstance(llm, LLM) else llm.simulated
 
@@ -244,12 +243,6 @@ def _arguments(call: ToolCall) -> Any:
         return call.arguments
 
 
-def _parts(kind: Any) -> tuple[Any, ...]:
-    arguments = typing.get_args(kind)
-    is_record = typing.get_origin(kind) is tuple and len(arguments) > 1 and ... not in arguments
-    return arguments if is_record else (kind,)
-
-
 def _offers(tools: Sequence[Runnable[Any, Any]]) -> dict[str, Offer]:
     offers: dict[str, Offer] = {}
     for tool in tools:
@@ -266,6 +259,13 @@ def _checked_instructions(instructions: Any) -> str:
         message = f"Agent(instructions={instructions!r}) are no words."
         raise DefinitionError(message, remedy='Agent(llm, "What it should do, in plain words.")')
     return instructions
+
+
+def _checked_tools(tools: Any) -> tuple[Runnable[Any, Any], ...]:
+    if not isinstance(tools, Iterable) or isinstance(tools, str):
+        message = f"Agent(tools={tools!r}) is no list."
+        raise DefinitionError(message, remedy="Give a list of functions, tools or other runnables: tools=[search]")
+    return tuple(as_tool(tool) for tool in cast("Iterable[Any]", tools))
 
 
 def _checked_type(which: str, kind: Any) -> Any:

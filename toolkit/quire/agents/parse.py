@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from quire.core.ports import OutputForm
 from quire.core.schema import adapter, complaint, json_schema, type_name
 
-__all__ = ["form_of", "instruction_for", "parse"]
+__all__ = ["form_of", "instruction_for", "is_object", "parse", "wrapped"]
 
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
 _BAD_IN_NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -28,15 +28,21 @@ def form_of(kind: Any) -> OutputForm | None:
     if kind is str:
         return None
     schema = json_schema(kind)
-    if not _is_object(schema):
-        definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-        inner = {name: part for name, part in schema.items() if name != "$defs"}
-        schema = {"type": "object", "properties": {"value": inner}, "required": ["value"], **definitions}
+    if not is_object(schema):
+        schema = wrapped("value", schema)
     name = _BAD_IN_NAME.sub("_", type_name(kind)).strip("_")[:64]
     return OutputForm(name=name or "output", schema=schema)
 
 
-def _is_object(schema: dict[str, Any]) -> bool:
+def wrapped(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object whose only field has that schema; its definitions stay at the root."""
+    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    inner = {key: part for key, part in schema.items() if key != "$defs"}
+    return {"type": "object", "properties": {name: inner}, "required": [name], **definitions}
+
+
+def is_object(schema: dict[str, Any]) -> bool:
+    """Whether values of that schema are objects."""
     if "$ref" in schema:
         schema = schema.get("$defs", {}).get(schema["$ref"].rsplit("/", 1)[-1], {})
     return schema.get("type") == "object"
@@ -57,26 +63,36 @@ def parse(kind: Any, text: str) -> Any:
     """
     if kind is str:
         return text
-    fenced = _FENCE.search(text)
-    candidate = (fenced.group(1) if fenced else text).strip()
+    text = text.strip()
     try:
-        data = from_json(candidate)
+        data = _json_in(text)
     except ValueError as error:
-        return _bare_word(kind, candidate, f"This is not JSON: {error}.")
-    form = form_of(kind)
-    wrapped = form is not None and not _is_object(json_schema(kind))
-    if wrapped and isinstance(data, dict) and set(cast("dict[str, Any]", data)) == {"value"}:
+        return _bare_word(kind, text, f"This is not JSON: {error}.")
+    is_wrapped = not is_object(json_schema(kind))
+    if is_wrapped and isinstance(data, dict) and set(cast("dict[str, Any]", data)) == {"value"}:
         data = cast("dict[str, Any]", data)["value"]
     try:
         # As JSON, so that dates, enums and the like are read from their text.
         return adapter(kind).validate_json(adapter(Any).dump_json(data))
     except ValidationError as error:
-        raise ValueError(complaint(error)) from None
+        return _bare_word(kind, text, complaint(error))
+
+
+def _json_in(text: str) -> Any:
+    """Return the JSON a reply is, or has in a fence; fences inside a JSON text are part of it."""
+    try:
+        return from_json(text)
+    except ValueError:
+        fenced = _FENCE.search(text)
+        if fenced is None:
+            raise
+        return from_json(fenced.group(1).strip())
 
 
 def _bare_word(kind: Any, text: str, problem: str) -> Any:
-    """Read a reply that is a value without quotes, such as `high` for an enum."""
+    """Read a reply that is a value without quotes, such as `high` for an enum; in a fence, if it likes."""
+    fenced = _FENCE.fullmatch(text)
     try:
-        return adapter(kind).validate_python(text)
+        return adapter(kind).validate_python(fenced.group(1).strip() if fenced else text)
     except ValidationError:
         raise ValueError(problem) from None

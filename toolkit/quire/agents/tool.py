@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
+from pydantic_core import to_json
 
-from quire.core.errors import DefinitionError
+from quire.agents.parse import is_object, wrapped
+from quire.core.errors import DeadlineExceeded, DefinitionError
 from quire.core.ports import ToolForm
 from quire.core.schema import adapter, complaint, hints_of, json_schema, type_name
 from quire.flow.step import inputs_of
@@ -84,9 +87,8 @@ class Tool(Runnable[Any, O]):
         self.timeout = timeout
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
-        only = next(iter(inputs.values())) if len(inputs) == 1 else None
-        self._takes_model = isinstance(only, type) and issubclass(only, BaseModel)
-        self.input = only if self._takes_model else _arguments_model(function, self.name)
+        self._only = _only_model(inputs)
+        self.input = inputs[self._only] if self._only else _arguments_model(function, self.name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any run."""
@@ -102,23 +104,33 @@ class Tool(Runnable[Any, O]):
         """Its parameters as a reader sees them: `order_id: int`."""
         return ", ".join(f"{name}: {type_name(field.annotation)}" for name, field in self.input.model_fields.items())
 
-    async def called(self, value: Any, context: Context) -> O:
-        """Do what a model asked, within the tool's own time."""
-        if self.timeout is None:
-            return await self._run(value, context)
-        async with asyncio.timeout(self.timeout):
-            return await self._run(value, context)
+    async def called(self, value: Any) -> O:
+        """Do it, within the tool's own time."""
+        timer = asyncio.timeout(self.timeout)
+        try:
+            async with timer:
+                return await self._call(value)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            message = f"`{self.name}` was not finished after {self.timeout:g} s."
+            raise DeadlineExceeded(message, remedy="Give it more with @Tool(timeout=...), in seconds.") from None
 
     async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
-        if self._takes_model:
-            arguments: dict[str, Any] = {}
-            positional = (input,)
-        else:
-            positional = ()
-            arguments = {name: getattr(input, name) for name in self.input.model_fields}
-        if self._is_async:
-            return await self._function(*positional, **arguments)
-        return await in_thread(partial(self._function, *positional, **arguments))
+        return await self.called(input)
+
+    async def _call(self, value: Any) -> O:
+        given = {self._only: value} if self._only else {name: getattr(value, name) for name in self.input.model_fields}
+        call = partial(self._function, **given)
+        return await call() if self._is_async else await in_thread(call)
+
+
+def _only_model(inputs: dict[str, Any]) -> str | None:
+    """Return the name of the one input that is a pydantic model; `None` if the inputs are anything else."""
+    if len(inputs) != 1:
+        return None
+    name, kind = next(iter(inputs.items()))
+    return name if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def _arguments_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
@@ -127,7 +139,14 @@ def _arguments_model(function: Callable[..., Any], name: str) -> type[BaseModel]
     for parameter in inspect.signature(function).parameters.values():
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    return create_model(f"{name}_arguments", __config__={"arbitrary_types_allowed": True}, **fields)
+    hidden = [field for field in fields if field.startswith("_")]
+    if hidden:
+        message = f"Tool `{name}` has a parameter `{hidden[0]}`, which a model cannot be shown."
+        raise DefinitionError(message, remedy=f"Call it `{hidden[0].strip('_') or 'value'}`.")
+    with warnings.catch_warnings():
+        # pydantic warns of a field called `json` or `copy`; nobody calls those methods of this model.
+        warnings.simplefilter("ignore", UserWarning)
+        return create_model(f"{name}_arguments", __config__={"arbitrary_types_allowed": True}, **fields)
 
 
 def as_tool(thing: Any) -> Runnable[Any, Any]:
@@ -153,14 +172,14 @@ class Offer:
 
     @cached_property
     def _is_object(self) -> bool:
-        return json_schema(self.runnable.input).get("type") == "object"
+        return is_object(json_schema(self.runnable.input))
 
     @cached_property
     def form(self) -> ToolForm:
         """What the model is told."""
         schema = json_schema(self.runnable.input)
         if not self._is_object:
-            schema = {"type": "object", "properties": {"input": schema}, "required": ["input"]}
+            schema = wrapped("input", schema)
         description: str = getattr(self.runnable, "description", "") or f"{self.runnable!s}"
         return ToolForm(name=self.name, description=description, parameters=schema)
 
@@ -169,13 +188,13 @@ class Offer:
         try:
             if self._is_object:
                 return adapter(self.runnable.input).validate_json(text or "{}")
-            wrapped = adapter(dict[str, Any]).validate_json(text or "{}")
-            return adapter(self.runnable.input).validate_python(wrapped.get("input"))
+            given = adapter(dict[str, Any]).validate_json(text or "{}")
+            return adapter(self.runnable.input).validate_json(to_json(given.get("input")))
         except ValidationError as error:
             raise ValueError(complaint(error)) from None
 
     async def use(self, value: Any, context: Context) -> Any:
         """Do it: a plain tool in the call's own span, anything else as a run below it."""
         if isinstance(self.runnable, Tool):
-            return await self.runnable.called(value, context)
+            return await self.runnable.called(value)
         return await bracket(self.runnable, value, context.child(self.runnable.name))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from quire.agents.parse import form_of, instruction_for, parse
-from quire.core.errors import OutputValidationError, QuireError, ToolRoundsExceeded
+from quire.core.errors import ContentFiltered, OutputValidationError, QuireError, ToolRoundsExceeded
 from quire.core.messages import Message, ToolCall, ToolResult
 from quire.core.ports import Answer, ModelRequest, ToolForm
 from quire.core.schema import type_name
@@ -114,6 +114,11 @@ def _asked_for_tools(turn: Turn, calls: tuple[ToolCall, ...]) -> tuple[Turn, Wan
 
 def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
     rules, text = turn.rules, answer.message.text
+    if answer.finish_reason == "content_filter":
+        message = f"The model of `{rules.agent}` or its filter stopped the reply."
+        return turn, Broken(error=ContentFiltered(message, remedy="Ask in other words.", body=text))
+    if answer.finish_reason == "length" and not text.strip():
+        return turn, Broken(error=_invalid(turn, text, "The limit of tokens was reached before a word was said."))
     try:
         return turn, Done(value=parse(rules.output, text))
     except ValueError as error:

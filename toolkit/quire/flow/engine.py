@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from quire.flow.plan import Entry, Plan, Source
 from quire.run.bracket import bracket, skip
-from quire.run.context import Context
+from quire.run.context import Context, why
 from quire.run.runnable import Runnable
 
 __all__ = ["run_plan"]
@@ -34,22 +35,23 @@ class _Execution:
         self.waits = {name: len({s for s in plan.sources[name] if isinstance(s, str)}) for name in plan.order}
         self.tasks: set[asyncio.Task[None]] = set()
         self.failed: tuple[str, BaseException] | None = None
+        self.over: str | None = None
+        """Why nothing begins any more."""
 
     async def run(self) -> Any:
-        first, *others = [name for name in self.plan.order if self.waits[name] == 0]
-        for name in others:
-            self._spawn(name)
+        for name in self.plan.order:
+            if self.waits[name] == 0:
+                self._spawn(name)
         try:
-            await self._chain(first)
             while self.tasks:
                 await asyncio.wait(self.tasks)
         except asyncio.CancelledError as cancelled:
-            await self._stop(str(cancelled.args[0]) if cancelled.args else "stopped")
-            self._explain("the run was cancelled")
+            self.over = why(cancelled, self.context)
+            await self._stop(self.over)
             raise
+        finally:
+            self._explain()
         if self.failed is not None:
-            await self._stop(f"`{self.failed[0]}` failed")
-            self._explain(None)
             raise self.failed[1]
         ends = tuple(self.results[end] for end in self.plan.ends)
         return ends[0] if len(ends) == 1 else ends
@@ -62,7 +64,7 @@ class _Execution:
     async def _chain(self, name: str) -> None:
         """Run a node, then whatever it made ready: the first here, the others in tasks of their own."""
         following: str | None = name
-        while following is not None and self.failed is None:
+        while following is not None and self.over is None:
             following, *others = await self._node(following) or (None,)
             for other in others:
                 self._spawn(other)
@@ -73,8 +75,11 @@ class _Execution:
         given = tuple(self._value_of(source) for source in sources)
         try:
             result = await bracket(node, given[0] if len(given) == 1 else given or None, self.context.child(name))
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as cancelled:
+            if self.over is not None:
+                raise
+            self._fail(name, cancelled)  # it awaited something that was cancelled elsewhere
+            return []
         except BaseException as error:  # noqa: BLE001 - kept, and raised when everything has stopped
             self._fail(name, error)
             return []
@@ -98,29 +103,32 @@ class _Execution:
         if self.failed is not None:
             return
         self.failed = (name, error)
+        self.over = f"`{name}` {self._fate(name)}"
         for task in self.tasks:
             if task is not asyncio.current_task():
-                task.cancel(f"`{name}` failed")
+                task.cancel(self.over)
 
     async def _stop(self, reason: str) -> None:
-        for task in self.tasks:
-            task.cancel(reason)
-        if self.tasks:
-            await asyncio.wait(self.tasks)
+        while self.tasks:
+            for task in self.tasks:
+                task.cancel(reason)
+            with suppress(asyncio.CancelledError):  # asked once more: so are they
+                await asyncio.wait(self.tasks)
 
-    def _explain(self, reason: str | None) -> None:
+    def _explain(self) -> None:
         """Record of every node that never began why it will not."""
         lost = {self.failed[0]} if self.failed is not None else set[str]()
         for name in self.plan.order:
-            if name in self.begun:
-                continue
-            missing = [s for s in self.plan.sources[name] if isinstance(s, str) and s in lost]
-            lost.add(name)
-            why = reason or (f"needs `{missing[0]}`, which {self._fate(missing[0])}" if missing else self._stopped())
-            skip(name, self.nodes[name].kind, why, self.context)
+            if name not in self.begun:
+                skip(name, self.nodes[name].kind, self._reason(name, lost), self.context)
+                if lost:
+                    lost.add(name)
+
+    def _reason(self, name: str, lost: set[str]) -> str:
+        missing = next((s for s in self.plan.sources[name] if isinstance(s, str) and s in lost), None)
+        return f"needs `{missing}`, which {self._fate(missing)}" if missing else self.over or "stopped"
 
     def _fate(self, name: str) -> str:
-        return "failed" if self.failed is not None and self.failed[0] == name else "was skipped"
-
-    def _stopped(self) -> str:
-        return f"`{self.failed[0]}` failed" if self.failed is not None else "stopped"
+        if self.failed is None or self.failed[0] != name:
+            return "was skipped"
+        return "was cancelled" if isinstance(self.failed[1], asyncio.CancelledError) else "failed"

@@ -23,20 +23,20 @@ def inputs_of(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], 
     """Return a function's inputs by name and its return type; a parameter with a default is no input.
 
     Raises:
-        DefinitionError: an annotation is missing or names nothing, or it takes `*` or `**` arguments.
+        DefinitionError: an annotation is missing or names nothing, it takes arguments without names, or it yields.
     """
     name = getattr(function, "__name__", repr(function))
-    try:
-        hints = hints_of(function)
-    except NameError as error:
-        message = f"{what} `{name}` is annotated with a type that cannot be found: {error}."
-        raise DefinitionError(message, where=_place(function), remedy="Import or define the type first.") from None
-    signature = inspect.signature(function)
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        message = f"{what} `{name}` yields; a {what.lower()} returns one value."
+        raise DefinitionError(message, where=_place(function), remedy="Collect the values in a list and return it.")
+    hints = _hints(function, what, name)
     inputs: dict[str, Any] = {}
-    for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            message = f"{what} `{name}` takes {parameter}, so nobody can tell what goes in."
-            raise DefinitionError(message, where=_place(function), remedy="Name and annotate each input.")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            message = f"{what} `{name}` takes {parameter} without a name, so nobody can tell what goes in."
+            raise DefinitionError(
+                message, where=_place(function), remedy="Name and annotate each input; no *, ** or /."
+            )
         if parameter.name not in hints and parameter.default is parameter.empty:
             message = f"{what} `{name}` does not say what `{parameter.name}` is."
             remedy = f"Annotate it: def {name}({parameter.name}: SomeType, ...) -> Result"
@@ -47,6 +47,17 @@ def inputs_of(function: Callable[..., Any], what: str) -> tuple[dict[str, Any], 
         message = f"{what} `{name}` does not say what it returns."
         raise DefinitionError(message, where=_place(function), remedy=f"Annotate it: def {name}(...) -> Result")
     return inputs, hints["return"]
+
+
+def _hints(function: Callable[..., Any], what: str, name: str) -> dict[str, Any]:
+    try:
+        return hints_of(function)
+    except NameError as error:
+        message = f"{what} `{name}` is annotated with a type that cannot be found: {error}."
+        raise DefinitionError(message, where=_place(function), remedy="Import or define the type first.") from None
+    except TypeError:
+        message = f"{what} `{name}` is no function, so it has no annotations."
+        raise DefinitionError(message, remedy=f"Write a def around it, and @{what} above that.") from None
 
 
 def _place(function: Callable[..., Any]) -> str:
@@ -81,16 +92,15 @@ class Step(Runnable[Any, O]):
         if not callable(function):
             message = f"Step needs a function, not {function!r}."
             raise DefinitionError(message, remedy="Put @Step on the line above a def.")
-        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-            message = f"Step `{function.__name__}` yields; a step returns one value."
-            raise DefinitionError(message, remedy="Collect the values in a list and return it.")
         inputs, self.output = inputs_of(function, "Step")
         kinds = tuple(inputs.values())
+        self._inputs = tuple(inputs)
         self.input = kinds[0] if len(kinds) == 1 else tuple[kinds] if kinds else None
         self._kinds = kinds
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function)
         self.name = name or getattr(function, "__name__", "step")
+        self.description = inspect.getdoc(function) or ""
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
 
@@ -116,7 +126,6 @@ class Step(Runnable[Any, O]):
         return "python"
 
     async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
-        arguments = (input,) if len(self._kinds) == 1 else input or ()
-        if self._is_async:
-            return await self._function(*arguments)
-        return await in_thread(self._function, *arguments)
+        values = (input,) if len(self._kinds) == 1 else input or ()
+        call = partial(self._function, **dict(zip(self._inputs, values, strict=True)))
+        return await call() if self._is_async else await in_thread(call)

@@ -8,19 +8,33 @@ everything so far is kept, and is awaited before an effect and at the end.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any
 
 from quire.core.events import Event
 from quire.core.ports import Store
 
-__all__ = ["Log"]
+__all__ = ["Log", "within"]
 
 _WRITE_EVERY = 0.02
 """Seconds that events may wait for company before they are written; a crash loses at most these."""
+
+
+def within(span: str) -> Callable[[Event], bool]:
+    """Return a test for the events of a span and of everything below it; show it the log in order."""
+    spans = {span}
+
+    def is_within(event: Event) -> bool:
+        found = event.span in spans or event.parent in spans
+        if found:
+            spans.add(event.span)
+        return found
+
+    return is_within
 
 
 class Log:
@@ -41,7 +55,7 @@ class Log:
         """What lasts, in order: `events[n].seq == n + 1`."""
         self.closed = False
         self._store = store
-        self._spans = 0
+        self._spans = itertools.count(1)
         self._followers: list[Callable[[Event], None]] = []
         self._wakers: list[Callable[[], object]] = []
         self._writing: dict[str, list[Event]] = {}
@@ -64,8 +78,7 @@ class Log:
 
     def new_span(self) -> str:
         """Return an id no other span of this log has."""
-        self._spans += 1
-        return str(self._spans)
+        return str(next(self._spans))
 
     def emit(self, kind: type[Event], span: str, parent: str | None, /, **fields: Any) -> Event:
         """Append an event that happens now, and return it."""
@@ -98,7 +111,7 @@ class Log:
     def _unsubscribe(self, follower: Callable[[Event], None]) -> None:
         self._followers = [other for other in self._followers if other is not follower]
 
-    async def follow(self) -> AsyncIterator[Event]:
+    async def follow(self) -> AsyncGenerator[Event]:
         """Yield everything so far and then everything that comes, until the log is closed."""
         queue, news = deque(self.past()), asyncio.Event()
 
@@ -135,7 +148,12 @@ class Log:
         async with self._lock:
             while self._kept < len(self.events):
                 batch = self.events[self._kept :]
-                await self._store.append(self.stream, batch, self._kept)
+                try:
+                    await self._store.append(self.stream, batch, self._kept)
+                except asyncio.CancelledError:
+                    # Cut off in the middle of writing: only the store knows what it has.
+                    self._kept += len(await self._store.read(self.stream, self._kept))
+                    raise
                 self._kept += len(batch)
 
     def _start_pump(self) -> None:

@@ -7,6 +7,7 @@ only here are types checked on the way in and out and deadlines kept.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 from pydantic import ValidationError
@@ -14,11 +15,11 @@ from pydantic import ValidationError
 from quire.core import errors
 from quire.core.events import Cancelled, Failed, Skipped, Started, Succeeded
 from quire.core.schema import checked, complaint, plain, type_name
-from quire.run.context import CURRENT, Context
+from quire.run.context import CURRENT, Context, why
 from quire.run.trace import users_traceback
 from quire.views.shapes import Graph
 
-__all__ = ["Work", "bracket", "record_failure", "skip"]
+__all__ = ["Work", "bracket", "record_failure", "refuse", "skip"]
 
 
 class Work(Protocol):
@@ -65,24 +66,14 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     Raises whatever the runnable raises; an error gets a note of where in the run it happened.
     """
     log, span, parent = context.log, context.span, context.parent
-    log.emit(
-        Started,
-        span,
-        parent,
-        name=context.path[-1],
-        of=runnable.kind,
-        input=plain(value),
-        input_type=runnable.input_name,
-        output_type=runnable.output_name,
-        **details,
-    )
+    _started(runnable, value, context, details)
     token = CURRENT.set(context)
     try:
         accepted = _accept(runnable, value)
         result = await _until(context, runnable._run(accepted, context))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
         result = _promised(runnable, result)
     except asyncio.CancelledError as cancelled:
-        log.emit(Cancelled, span, parent, reason=str(cancelled.args[0]) if cancelled.args else "stopped")
+        log.emit(Cancelled, span, parent, reason=why(cancelled, context))
         raise
     except BaseException as error:
         record_failure(error, context)
@@ -93,9 +84,29 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     return result
 
 
+def refuse(runnable: Work, value: Any, context: Context, reason: str, **details: Any) -> None:
+    """Record that something was stopped before it could begin."""
+    _started(runnable, value, context, details)
+    context.log.emit(Cancelled, context.span, context.parent, reason=reason)
+
+
 def skip(name: str, kind: str, reason: str, context: Context) -> None:
     """Record that a part of a flow in this context will not run, and why."""
     context.log.emit(Skipped, context.log.new_span(), context.span, name=name, of=kind, reason=reason)
+
+
+def _started(runnable: Work, value: Any, context: Context, details: dict[str, Any]) -> None:
+    context.log.emit(
+        Started,
+        context.span,
+        context.parent,
+        name=context.path[-1],
+        of=runnable.kind,
+        input=plain(value),
+        input_type=runnable.input_name,
+        output_type=runnable.output_name,
+        **details,
+    )
 
 
 def _accept(runnable: Work, value: Any) -> Any:
@@ -120,7 +131,7 @@ def _told(value: Any) -> str:
 
 
 async def _until(context: Context, work: Any) -> Any:
-    if context.deadline is None:
+    if context.deadline is None or not context.timed:
         return await work
     timer = asyncio.timeout_at(context.deadline)
     try:
@@ -135,9 +146,7 @@ async def _until(context: Context, work: Any) -> Any:
 
 def record_failure(error: BaseException, context: Context) -> None:
     """Record that what runs in this context ended with that error."""
-    origin: str | None = getattr(error, "_quire_span", None)
-    if origin is None:
-        _mark(error, context)
+    origin, where = _origin(error, context)
     ours = isinstance(error, errors.QuireError)
     context.log.emit(
         Failed,
@@ -145,17 +154,26 @@ def record_failure(error: BaseException, context: Context) -> None:
         context.parent,
         error_type=type(error).__name__,
         error=error.what if ours else str(error),
-        where=getattr(error, "_quire_where", context.where),
+        where=where,
         remedy=error.remedy if ours else None,
         traceback=users_traceback(error) if origin is None else None,
         origin=origin,
     )
 
 
-def _mark(error: BaseException, context: Context) -> None:
-    """Remember on the error where it arose: the brackets further out see the same error pass by."""
-    error._quire_span, error._quire_where = context.span, context.where  # type: ignore[attr-defined]  # noqa: SLF001
-    if not isinstance(error, errors.QuireError):
-        error.add_note(f"in {context.where} (run {context.run})")
-    elif error.where is None:
-        error.where = context.where
+def _origin(error: BaseException, context: Context) -> tuple[str | None, str]:
+    """Return the span and the path where an error arose; the span is `None` if that is here.
+
+    It is remembered on the error, because the brackets further out see the same error pass by. In another
+    run the same object is a new error.
+    """
+    run, span, where = getattr(error, "_quire_origin", ("", None, ""))
+    if run == context.run:
+        return span, where
+    with suppress(AttributeError):  # a frozen dataclass that is an error takes no notes
+        error._quire_origin = (context.run, context.span, context.where)  # type: ignore[attr-defined]  # noqa: SLF001
+        if not isinstance(error, errors.QuireError):
+            error.add_note(f"in {context.where} (run {context.run})")
+        elif error.where is None:
+            error.where = context.where
+    return None, context.where

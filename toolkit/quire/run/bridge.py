@@ -19,8 +19,18 @@ from typing import Any, TypeVar
 
 from quire.core.errors import QuireError
 from quire.run.context import CURRENT, Context
+from quire.run.threads import set_aside
 
-__all__ = ["background_loop", "in_kernel", "living_context", "loop_for_runs", "running_loop", "wait_for"]
+__all__ = [
+    "background_loop",
+    "call_on",
+    "in_kernel",
+    "in_worker",
+    "living_context",
+    "loop_for_runs",
+    "running_loop",
+    "wait_for",
+]
 
 T = TypeVar("T")
 
@@ -50,9 +60,16 @@ def background_loop() -> asyncio.AbstractEventLoop:
 
 
 def living_context() -> Context | None:
-    """Return the context of the run this code is a part of, if that run goes on, on this very loop."""
+    """Return the context of the run this code is a part of, if that run goes on: on this loop, or for this thread."""
     context = CURRENT.get()
-    return context if context is not None and not context.log.closed and context.loop is running_loop() else None
+    if context is None or context.log.closed:
+        return None
+    return context if running_loop() in (context.loop, None) else None
+
+
+def in_worker() -> bool:
+    """Whether this is a thread that a run waits for."""
+    return running_loop() is None and living_context() is not None
 
 
 def in_kernel() -> bool:
@@ -63,12 +80,9 @@ def in_kernel() -> bool:
 
 def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end from code that cannot await, and return its result."""
-    here, context = running_loop(), CURRENT.get()
-    if here is None and context is not None and not context.log.closed:
-        # A worker thread of a run: the work belongs to that run and its loop.
-        return _block(make, context.loop)
+    here, context = running_loop(), living_context()
     if here is None:
-        return _block(make, background_loop())
+        return _block(make, background_loop() if context is None else context.loop)
     if _may_nest(here):
         import nest_asyncio  # pyright: ignore[reportMissingTypeStubs]
 
@@ -97,17 +111,17 @@ def _block(make: Callable[[], Coroutine[Any, Any, T]], loop: asyncio.AbstractEve
 
     future = asyncio.run_coroutine_threadsafe(work(), loop)
     try:
-        return future.result()
+        with set_aside():
+            return future.result()
     except KeyboardInterrupt:
         future.cancel()
         drained.wait(_PATIENCE)
         raise
 
 
-def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
-    """Call a function on a loop from whatever thread this is, in the caller's context."""
-    context = contextvars.copy_context()
+def call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    """Call a function on a loop: now if this is its thread, otherwise soon, and in the caller's context."""
     if running_loop() is loop:
-        loop.call_soon(function, context=context)
+        function()
     else:
-        loop.call_soon_threadsafe(function, context=context)
+        loop.call_soon_threadsafe(function, context=contextvars.copy_context())

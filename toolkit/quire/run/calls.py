@@ -17,7 +17,7 @@ from quire.core.ports import Answer, Model, ModelRequest, Piece
 from quire.core.schema import plain, render
 from quire.core.usage import Usage
 from quire.run.bracket import record_failure
-from quire.run.context import CURRENT, Context
+from quire.run.context import CURRENT, Context, why
 
 __all__ = ["ask_model", "use_tool"]
 
@@ -46,7 +46,7 @@ async def ask_model(
     try:
         answer, first = await _hear(model, request, call)
     except asyncio.CancelledError as cancelled:
-        log.emit(Cancelled, call.span, call.parent, reason=str(cancelled.args[0]) if cancelled.args else "stopped")
+        log.emit(Cancelled, call.span, call.parent, reason=why(cancelled, call))
         raise
     except BaseException as error:
         record_failure(error, call)
@@ -123,25 +123,30 @@ async def use_tool(
     """Do what a model asked of a tool; what the tool raises is told to the model, except `Stop`."""
     log, place = context.log, context.child(call.tool)
     log.emit(Called, place.span, place.parent, tool=call.tool, call=call.id, arguments=plain(arguments))
-    # The intention is kept before the effect happens, so that a crash in between can be told.
-    await log.flush()
     token = CURRENT.set(place)
     try:
-        result = await work(place)
-    except Exception as error:
-        log.emit(
-            Returned,
-            place.span,
-            place.parent,
-            tool=call.tool,
-            call=call.id,
-            error_type=type(error).__name__,
-            error=str(error),
-        )
-        if isinstance(error, Stop):
-            raise
-        return ToolResult(id=call.id, tool=call.tool, text=f"{type(error).__name__}: {error}", failed=True)
+        # The intention is kept before the effect happens, so that a crash in between can be told.
+        await log.flush()
+        return await _effect(call, work, place)
+    except asyncio.CancelledError as cancelled:
+        log.emit(Cancelled, place.span, place.parent, reason=why(cancelled, place))
+        raise
+    except BaseException as error:
+        record_failure(error, place)
+        raise
     finally:
         CURRENT.reset(token)
-    log.emit(Returned, place.span, place.parent, tool=call.tool, call=call.id, result=plain(result))
+
+
+async def _effect(call: ToolCall, work: Callable[[Context], Awaitable[Any]], place: Context) -> ToolResult:
+    log, known = place.log, {"tool": call.tool, "call": call.id}
+    try:
+        result = await work(place)
+    except Stop:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told; sys.exit() must not end the kernel
+        told = {"error_type": type(error).__name__, "error": str(error)}
+        log.emit(Returned, place.span, place.parent, **known, **told)
+        return ToolResult(id=call.id, tool=call.tool, text=f"{type(error).__name__}: {error}", failed=True)
+    log.emit(Returned, place.span, place.parent, **known, result=plain(result))
     return ToolResult(id=call.id, tool=call.tool, text=render(result))

@@ -10,7 +10,7 @@ from typing import Protocol
 from quire.core.errors import QuireError
 from quire.log.log import Log
 
-__all__ = ["CURRENT", "Context", "Part", "current_context"]
+__all__ = ["CURRENT", "Context", "Part", "current_context", "why"]
 
 
 class Part(Protocol):
@@ -32,7 +32,7 @@ class Context:
     A child may only have less than its parent: `child` can bring a deadline nearer, never put it off.
     """
 
-    __slots__ = ("deadline", "log", "loop", "parent", "parts", "path", "span", "streaming")
+    __slots__ = ("deadline", "log", "loop", "parent", "parts", "path", "span", "streaming", "timed")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Context:
         deadline: float | None,
         streaming: bool,
         parts: list[Part],
+        timed: bool,
     ) -> None:
         self.log = log
         self.loop = loop
@@ -56,6 +57,8 @@ class Context:
         self.streaming = streaming
         self.parts = parts
         """What was started inside the run with `start`, and ends with it."""
+        self.timed = timed
+        """Whether the deadline is watched here; otherwise whatever this is a part of watches it."""
 
     @property
     def run(self) -> str:
@@ -77,8 +80,8 @@ class Context:
         """Whether somebody wants to see replies while they are written."""
         return self.streaming or self.log.followed
 
-    def child(self, name: str, timeout: float | None = None) -> Context:
-        """Return the context of something that runs inside this one."""
+    def child(self, name: str, timeout: float | None = None, *, apart: bool = False) -> Context:
+        """Return the context of something that runs inside this one, or apart from it in a task of its own."""
         return Context(
             log=self.log,
             loop=self.loop,
@@ -88,12 +91,20 @@ class Context:
             deadline=self.deadline if timeout is None else nearer(self.deadline, self.loop.time() + timeout),
             streaming=self.streaming,
             parts=self.parts,
+            timed=apart or timeout is not None,
         )
 
 
 def nearer(deadline: float | None, other: float) -> float:
     """Return the earlier of two deadlines."""
     return other if deadline is None else min(deadline, other)
+
+
+def why(cancelled: asyncio.CancelledError, context: Context) -> str:
+    """Return the reason of a cancellation: what its author said, or that the time was up."""
+    if cancelled.args and cancelled.args[0]:
+        return str(cancelled.args[0])
+    return "its time was up" if context.remaining is not None and context.remaining <= 0 else "stopped"
 
 
 CURRENT: ContextVar[Context | None] = ContextVar("quire_context", default=None)

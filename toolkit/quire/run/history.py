@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quire.core.codec import decode
 from quire.core.errors import CorruptLog, StoreError
 from quire.core.events import Event
+from quire.core.ports import Store
 from quire.run import bridge, runtime
 from quire.run.record import Record
 from quire.run.run import running
@@ -81,14 +82,21 @@ def load(run: str | Path) -> Record:
 
 
 def _all_logs() -> list[Sequence[Event]]:
-    alive = {run.id: run.log.events for run in running.values()}
+    alive = {run.id: run.log.events for run in list(running.values())}
     kept = bridge.wait_for(_kept_logs)
     return [*alive.values(), *(log for name, log in kept.items() if name not in alive)]
 
 
 async def _kept_logs() -> dict[str, list[Event]]:
     store = runtime.store()
-    return {name.removeprefix("runs/"): await store.read(name) for name in await store.streams("runs/")}
+    return {name.removeprefix("runs/"): await _readable(store, name) for name in await store.streams("runs/")}
+
+
+async def _readable(store: Store, name: str) -> list[Event]:
+    try:
+        return await store.read(name)
+    except CorruptLog as error:
+        return error.readable  # one damaged log must not hide all the others
 
 
 def _read_file(path: Path) -> list[Event]:

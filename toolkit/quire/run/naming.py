@@ -17,6 +17,7 @@ Place: TypeAlias = tuple[CodeType, int]
 """Some code, and the offset of a call in it."""
 
 _STORES = frozenset({"STORE_NAME", "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF"})
+_LOADS = ("LOAD_NAME", "LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF")
 _SILENT = frozenset({"CACHE", "COPY", "NOP", "EXTENDED_ARG"})
 
 
@@ -27,10 +28,22 @@ def calling_place(depth: int) -> Place:
 
 
 def assigned_name(place: Place) -> str | None:
-    """Return the variable that the call's result goes to; `None` if it goes elsewhere."""
+    """Return the variable or attribute that the call's result goes to; `None` if it goes elsewhere."""
+    name = _target(place)
+    # pytest keeps parts of its assertions in variables such as @py_assert1.
+    return name if name is not None and name.isidentifier() else None
+
+
+def _target(place: Place) -> str | None:
     code, offset = place
-    for instruction in dis.get_instructions(code):
-        if instruction.offset <= offset or instruction.opname in _SILENT:
-            continue
-        return str(instruction.argval) if instruction.opname in _STORES else None
-    return None
+    after = (i for i in dis.get_instructions(code) if i.offset > offset and i.opname not in _SILENT)
+    instruction = next(after, None)
+    if instruction is None:
+        return None
+    if instruction.opname.startswith(_LOADS):
+        # self.planner = Agent(...): first the owner is loaded, then its attribute set.
+        last = next((i for i in after if i.opname != "LOAD_ATTR"), None)
+        return str(last.argval) if last is not None and last.opname == "STORE_ATTR" else None
+    if instruction.opname.startswith("STORE_FAST_"):  # two instructions in one, since Python 3.13
+        return str(instruction.argval[0])
+    return str(instruction.argval) if instruction.opname in _STORES else None

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import aclosing
+from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 from quire.core.errors import DefinitionError, RunCancelled, RunNotFinished
-from quire.log.log import Log
+from quire.core.events import Cancelled, Event, Failed, Succeeded
+from quire.log.log import Log, within
 from quire.run import bridge, runtime
-from quire.run.bracket import Work, bracket
+from quire.run.bracket import Work, bracket, refuse
 from quire.run.context import Context
 from quire.run.record import Record
 from quire.views.live import RunFold
 
-__all__ = ["Run", "begin", "running"]
+__all__ = ["Run", "begin", "check_timeout", "running"]
 
 O = TypeVar("O")  # noqa: E741
 
@@ -46,23 +49,22 @@ class Run(Record, Generic[O]):
 
     def __init__(self, runnable: Work, value: Any, context: Context, details: dict[str, Any]) -> None:
         log = context.log
-        super().__init__(log.run, lambda: log.events)
+        super().__init__(log.run, lambda: self._own(log.events))
         self.log = log
         self.loop = context.loop
-        self._name = runnable.name
+        self._name, self._kind = runnable.name, runnable.kind
+        self._graph = details.get("graph") or runnable.graph()
         self._context = context
         self._ended = _Outcome[O](context.loop)
         self._task: asyncio.Task[None] | None = None
         self._begun = False
+        self._unwanted: str | None = None
         self._finishing = False
         if self.is_root:
             running[self.id] = self
         else:
             context.parts.append(self)
-        if bridge.running_loop() is self.loop:
-            self._begin(runnable, value, details)
-        else:
-            bridge.call_soon(self.loop, lambda: self._begin(runnable, value, details))
+        bridge.call_on(self.loop, lambda: self._begin(runnable, value, details))
 
     @property
     def is_root(self) -> bool:
@@ -72,12 +74,27 @@ class Run(Record, Generic[O]):
     def _begin(self, runnable: Work, value: Any, details: dict[str, Any]) -> None:
         work = self._drive(runnable, value, details)
         self._task = self.loop.create_task(work, name=f"quire run {self.id}")
+        self._task.add_done_callback(lambda _: self._begun or self._abandon(runnable, value, details))
+
+    def _abandon(self, runnable: Work, value: Any, details: dict[str, Any]) -> None:
+        """Record a run that `asyncio.run` took away with its loop before the first step."""
+        reason = "its event loop was closed"
+        refuse(runnable, value, self._context, reason, **details)
+        if self.is_root:
+            asyncio.run_coroutine_threadsafe(self.log.flush(), bridge.background_loop())
+            self._close()
+        self._ended.set(cast("O", None), asyncio.CancelledError(reason))
 
     async def _drive(self, runnable: Work, value: Any, details: dict[str, Any]) -> None:
         self._begun = True
-        result, error = None, None
+        result: O | None = None
+        error: BaseException | None = None
         try:
-            result = await bracket(runnable, value, self._context, **details)
+            if self._unwanted is None:
+                result = await bracket(runnable, value, self._context, **details)
+            else:
+                refuse(runnable, value, self._context, self._unwanted, **details)
+                error = asyncio.CancelledError(self._unwanted)
         except BaseException as raised:  # noqa: BLE001 - kept for whoever awaits the run
             error = raised
         if self.is_root:
@@ -93,9 +110,27 @@ class Run(Record, Generic[O]):
             await self.log.flush()
         except BaseException as unkept:  # noqa: BLE001 - a result that is not recorded must not look like one that is
             error = error or unkept
+        self._close()
+        return error
+
+    def _close(self) -> None:
         self.log.close()
         running.pop(self.id, None)
-        return error
+
+    async def follow(self) -> AsyncGenerator[Event]:
+        """Yield its events, those so far and those to come, until it has ended."""
+        own = self._context.span
+        is_own = within(own)
+        async with aclosing(self.log.follow()) as events:
+            async for event in events:
+                if is_own(event):
+                    yield event
+                if event.span == own and not self.is_root and isinstance(event, Succeeded | Failed | Cancelled):
+                    return
+
+    def _own(self, events: list[Event]) -> list[Event]:
+        """Return its part of the log's events: all of them, unless it was started inside another run."""
+        return events if self.is_root else list(filter(within(self._context.span), events))
 
     @property
     def name(self) -> str:
@@ -105,7 +140,8 @@ class Run(Record, Generic[O]):
     def fold(self) -> RunFold:
         """Return the view of everything so far, replies that are still being written included."""
         fold = RunFold()
-        for event in self.log.past():
+        fold.expect(self.name, self._kind, self.id, self._graph)
+        for event in self._own(self.log.past()):
             fold.apply(event)
         return fold
 
@@ -140,13 +176,14 @@ class Run(Record, Generic[O]):
 
     def cancel(self, reason: str = "stopped by you") -> Awaitable[None]:
         """Ask it to stop, at once; await what this returns to know that it has."""
-        bridge.call_soon(self.loop, lambda: self._cancel(reason))
+        if not self.finished:
+            bridge.call_on(self.loop, lambda: self._cancel(reason))
         return _Quiet(self._ended)
 
     def _cancel(self, reason: str) -> None:
         if not self._begun:
-            # A task that is cancelled before its first step leaves no trace; the next turn will do.
-            self.loop.call_soon(self._cancel, reason)
+            # A task that is cancelled before its first step leaves no trace, so that step is waited for.
+            self._unwanted = reason
         elif self._task is not None and not self._finishing:
             self._task.cancel(reason)
 
@@ -154,10 +191,13 @@ class Run(Record, Generic[O]):
         beat = _Heartbeat(asyncio.get_running_loop()) if bridge.in_kernel() else None
         try:
             await self._ended.wait()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             # The cell that awaits, or the caller's own task, was stopped: so is the run.
-            ending = asyncio.ensure_future(_wait_quietly(self.cancel("interrupted")))
+            reason = str(cancelled.args[0]) if cancelled.args and cancelled.args[0] else None
+            ending = asyncio.ensure_future(_wait_quietly(self.cancel(reason or "interrupted")))
             await asyncio.wait([ending], timeout=_PATIENCE)
+            if reason is not None:
+                raise
             message = f"the run of `{self.name}` was cancelled with what awaited it"
             raise asyncio.CancelledError(message) from None
         finally:
@@ -178,6 +218,7 @@ class _Outcome(Generic[O]):
         self.error: BaseException | None = None
         self._loop = loop
         self._result: O | None = None
+        self._traceback: TracebackType | None = None
         self._followers: list[Callable[[], object]] = []
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
@@ -188,7 +229,9 @@ class _Outcome(Generic[O]):
             self._followers.append(do)
 
     def set(self, result: O, error: BaseException | None) -> None:
-        self._result, self.error, self.done = result, error, True
+        self._result, self.error = result, error
+        self._traceback = error.__traceback__ if error is not None else None
+        self.done = True
         for do in self._followers:
             self._loop.call_soon(do)
         for loop, future in self._waiters:
@@ -212,7 +255,7 @@ class _Outcome(Generic[O]):
             message = f"The run of `{name}` was cancelled: {reason}."
             raise RunCancelled(message, remedy="Start it again when you want it.") from None
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(self._traceback)  # or each await would lengthen it
         return cast("O", self._result)
 
 
@@ -250,6 +293,13 @@ class _Heartbeat:
         self._timer.cancel()
 
 
+def check_timeout(timeout: float | None) -> None:
+    """Raise `DefinitionError` for a time that nothing can be done in."""
+    if timeout is not None and not timeout > 0:
+        message = f"timeout={timeout!r} leaves no time."
+        raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
+
+
 def begin(
     runnable: Work,
     value: Any,
@@ -259,12 +309,10 @@ def begin(
     streaming: bool = False,
 ) -> Run[Any]:
     """Start a run: inside another run as a part of it, otherwise as one of its own."""
-    if timeout is not None and not timeout > 0:
-        message = f"timeout={timeout!r} leaves no time."
-        raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
+    check_timeout(timeout)
     outer = bridge.living_context()
     if outer is not None:
-        return Run(runnable, value, outer.child(runnable.name, timeout), {})
+        return Run(runnable, value, outer.child(runnable.name, timeout, apart=True), {})
     loop = bridge.loop_for_runs()
     log = Log(runtime.new_run_id(), runtime.store())
     context = Context(
@@ -276,5 +324,6 @@ def begin(
         deadline=None if timeout is None else loop.time() + timeout,
         streaming=streaming,
         parts=[],
+        timed=True,
     )
     return Run(runnable, value, context, {"graph": runnable.graph(), "tags": dict(tags or {})})

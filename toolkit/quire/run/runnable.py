@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import typing
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any, ClassVar, Generic, TypeVar
 
 from quire.core.events import Event
@@ -12,14 +14,28 @@ from quire.run import bridge
 from quire.run.bracket import bracket
 from quire.run.context import Context
 from quire.run.naming import Place, assigned_name
-from quire.run.run import Run, begin
+from quire.run.run import Run, begin, check_timeout
 from quire.views import drawing
 from quire.views.shapes import AgentSnapshot, Facts, FlowHead, FlowSnapshot, Graph, GraphNode
 
-__all__ = ["Runnable"]
+__all__ = ["Runnable", "parts_of"]
 
 I = TypeVar("I", contravariant=True)  # noqa: E741, PLC0105 - I and O are the words of the contract
 O = TypeVar("O")  # noqa: E741
+
+
+def parts_of(kind: Any) -> tuple[Any, ...]:
+    """Return the types of a record's parts; any other type is its own only part, and `None` has none.
+
+    Example:
+        >>> parts_of(tuple[int, str])
+        (<class 'int'>, <class 'str'>)
+    """
+    if kind is None:
+        return ()
+    arguments = typing.get_args(kind)
+    is_record = typing.get_origin(kind) is tuple and len(arguments) > 1 and ... not in arguments
+    return arguments if is_record else (kind,)
 
 
 class Runnable(ABC, Generic[I, O]):
@@ -63,7 +79,8 @@ class Runnable(ABC, Generic[I, O]):
         `timeout` is in seconds; `tags` are kept with the run and shown in `quire.runs()`. Without a
         running event loop (a script) the work is done on Quire's own background loop.
         """
-        return begin(self, input, timeout=timeout, tags=tags)
+        # Whoever starts wants to watch: models are asked to write piece by piece, also before a view is open.
+        return begin(self, input, timeout=timeout, tags=tags, streaming=True)
 
     async def execute(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:
         """Run to the end and return the result; inside a step or a tool, as a part of that run.
@@ -72,6 +89,7 @@ class Runnable(ABC, Generic[I, O]):
             InputValidationError: the input is not what it takes.
             DeadlineExceeded: it took longer than `timeout` seconds.
         """
+        check_timeout(timeout)
         outer = bridge.living_context()
         if outer is not None:
             return await bracket(self, input, outer.child(self.name, timeout))
@@ -99,8 +117,9 @@ class Runnable(ABC, Generic[I, O]):
         """
         run = begin(self, input, timeout=timeout, tags=tags, streaming=True)
         try:
-            async for event in run.log.follow():
-                yield event
+            async with aclosing(run.follow()) as events:
+                async for event in events:
+                    yield event
             await run
         finally:
             if not run.finished:
@@ -108,6 +127,9 @@ class Runnable(ABC, Generic[I, O]):
 
     def execute_sync(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:
         """Run to the end and return the result, without `await`: in scripts, cells, tests and threads."""
+        if bridge.in_worker():
+            # A part of the run that waits for this thread, so that it ends with it.
+            return begin(self, input, timeout=timeout, tags=tags).wait()
         return bridge.wait_for(lambda: self.execute(input, timeout=timeout, tags=tags))
 
     def accept(self, value: Any) -> Any:
@@ -173,8 +195,8 @@ class Runnable(ABC, Generic[I, O]):
         return FlowSnapshot(kind="flow", head=head, graph=self.graph())
 
     def takes(self) -> tuple[Any, ...]:
-        """Return the types it needs, one a source."""
-        return (self.input,)
+        """Return the types it needs, one a source: the parts of a tuple come from different ones."""
+        return parts_of(self.input)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}: {self.input_name} -> {self.output_name}>"

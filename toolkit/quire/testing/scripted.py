@@ -65,7 +65,7 @@ class ScriptedModel:
             message = f"The script has {len(self._replies)} replies, and this is request {number + 1}."
             raise DefinitionError(message, remedy="Add a reply: ScriptedModel([..., one more]).")
         answer = _answer(self._replies[number], request, number)
-        if request.stream:
+        if request.stream and answer.message.text:
             for word in _words(answer.message.text):
                 yield Piece(text=word)
         yield answer

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quire.core.events import Called, Event, Failed, Requested, Responded, Returned, Said, Skipped, Started, Succeeded
+from quire.core.events import (
+    Called,
+    Cancelled,
+    Event,
+    Failed,
+    Requested,
+    Responded,
+    Returned,
+    Said,
+    Started,
+    Succeeded,
+)
 from quire.core.messages import Message, Text, ToolCall
+from quire.log.log import within
 from quire.views import words
 from quire.views.live import RunFold, failure, pretty
 from quire.views.shapes import Attempt, Details, NodeState, Payload, PromptMessage, RunError, ToolUse
@@ -24,7 +36,7 @@ def details(events: Sequence[Event], node: str) -> Details | None:
     if node not in known:
         return None
     state, part = snapshot["nodes"][node], known[node]
-    own = _span_of(events, node)
+    own = fold.span_of(node)
     inside = _inside(events, own)
     started = next((event for event in inside if isinstance(event, Started)), None)
     return Details(
@@ -47,27 +59,11 @@ def details(events: Sequence[Event], node: str) -> Details | None:
     )
 
 
-def _span_of(events: Sequence[Event], node: str) -> str | None:
-    root = events[0] if events else None
-    for event in events:
-        named = isinstance(event, (Started, Skipped)) and event.name == node
-        tool = isinstance(event, Called) and event.tool == node
-        if (named or tool) and root is not None and event.parent in (None, root.span):
-            return event.span
-    return None
-
-
 def _inside(events: Sequence[Event], span: str | None) -> list[Event]:
     """Return the events of a span and of everything below it, in order."""
     if span is None:
         return []
-    spans = {span}
-    found: list[Event] = []
-    for event in events:
-        if event.span in spans or event.parent in spans:
-            spans.add(event.span)
-            found.append(event)
-    return found
+    return list(filter(within(span), events))
 
 
 def _input(inside: list[Event], started: Started | None) -> Payload | None:
@@ -112,19 +108,28 @@ def _reply(inside: list[Event]) -> str | None:
 
 
 def _tools(inside: list[Event]) -> list[ToolUse]:
-    returned = {event.span: event for event in inside if isinstance(event, Returned)}
-    return [_tool_use(event, returned.get(event.span)) for event in inside if isinstance(event, Called)]
+    ends = {event.span: event for event in inside if isinstance(event, Returned | Failed | Cancelled)}
+    return [_tool_use(event, ends.get(event.span)) for event in inside if isinstance(event, Called)]
 
 
-def _tool_use(called: Called, returned: Returned | None) -> ToolUse:
-    error = f"{returned.error_type}: {returned.error}" if returned is not None and returned.error_type else None
+def _tool_use(called: Called, end: Event | None) -> ToolUse:
     return ToolUse(
         tool=called.tool,
         arguments=pretty(called.arguments),
-        result=None if returned is None or error else pretty(returned.result),
-        error=error,
-        seconds=None if returned is None else returned.at - called.at,
+        result=pretty(end.result) if isinstance(end, Returned) and end.error_type is None else None,
+        error=_tool_error(end),
+        seconds=None if end is None else end.at - called.at,
     )
+
+
+def _tool_error(end: Event | None) -> str | None:
+    match end:
+        case Returned(error_type=str()) | Failed():
+            return f"{end.error_type}: {end.error}"
+        case Cancelled():
+            return f"cancelled: {end.reason}"
+        case _:
+            return None
 
 
 def _seconds(state: NodeState) -> float | None:

@@ -87,6 +87,7 @@ class RunFold:
         self._messages: dict[str, Message] = {}
         self._root: str | None = None
         self._node_of: dict[str, str] = {}
+        self._spans: dict[str, str] = {}
         self._agents: dict[str, str] = {}
         self._calls: dict[str, _ModelCall] = {}
         self._tool_parts: dict[str, tuple[str, CallPart, float]] = {}
@@ -96,6 +97,13 @@ class RunFold:
         self._changed_nodes: set[str] = set()
         self._changed_messages: dict[str, list[Append] | None] = {}
 
+    def expect(self, name: str, kind: str, run: str, graph: Graph) -> None:
+        """Show what is about to run, before its log has begun."""
+        self._graph = graph
+        self._nodes = {node["id"]: _pending(node["id"]) for node in graph["nodes"]}
+        self._changed_nodes.update(self._nodes)
+        self._set_head(name=name, kind=kind, run=run, short=run[-4:], total=len(self._nodes))
+
     # What readers ask for
 
     def head(self) -> Head:
@@ -104,6 +112,8 @@ class RunFold:
 
     def snapshot(self) -> RunSnapshot:
         """Return everything; patches go on from `seq`, the number of the last one."""
+        # Text that is already in here must not be appended once more: the next patch brings those messages whole.
+        self._changed_messages = dict.fromkeys(self._changed_messages)
         return RunSnapshot(
             kind="run",
             head=self._head,
@@ -111,6 +121,10 @@ class RunFold:
             nodes=self._nodes,
             messages=list(self._messages.values()),
         )
+
+    def span_of(self, node: str) -> str | None:
+        """Return the span in which a node of the graph was last begun or skipped, if it was."""
+        return next((span for span in reversed(self._spans) if self._spans[span] == node), None)
 
     @property
     def seq(self) -> int:
@@ -175,8 +189,9 @@ class RunFold:
     def _started(self, event: Started) -> None:
         if self._root is None:
             self._begin(event)
-        node = event.name if event.parent in (None, self._root) and event.name in self._nodes else None
+        node = event.name if self._is_node(event) else None
         if node is not None:
+            self._spans[event.span] = node
             self._set_node(node, status="running", started_at=event.at, ended_at=None)
         self._adopt(event, node)
         if event.of == "agent":
@@ -184,18 +199,8 @@ class RunFold:
 
     def _begin(self, event: Started) -> None:
         self._root = event.span
-        self._graph = cast("Graph", event.graph or _EMPTY)
-        self._nodes = {node["id"]: _pending(node["id"]) for node in self._graph["nodes"]}
-        self._changed_nodes.update(self._nodes)
-        self._set_head(
-            name=event.name,
-            kind=event.of,
-            run=event.run,
-            short=event.run[-4:],
-            status="running",
-            started_at=event.at,
-            total=len(self._nodes),
-        )
+        self.expect(event.name, event.of, event.run, cast("Graph", event.graph or self._graph))
+        self._set_head(status="running", started_at=event.at)
         body: Part = (
             TextPart(type="text", text=event.input)
             if isinstance(event.input, str)
@@ -213,15 +218,19 @@ class RunFold:
         if event.span in self._calls:
             self._call_ended(event, status, reason)
             return
-        node = self._node_of.get(event.span)
-        if node is not None and self._is_node(event, node):
+        node = self._spans.get(event.span)
+        if node is not None:
             self._set_node(node, status=status, reason=reason, ended_at=event.at)
+        self._tool_ended(event, status, reason)
         if event.span == self._root:
             self._run_ended(event, status, reason)
 
-    def _is_node(self, event: Event, node: str) -> bool:
-        """Whether the span is the node itself and not something inside it."""
-        return event.parent is None or event.parent == self._root or self._node_of.get(event.parent) != node
+    def _is_node(self, event: Started) -> bool:
+        """Whether what started is a node of the graph, and not something inside one."""
+        if event.name not in self._nodes:
+            return False
+        alone = self._graph["kind"] != "pipeline"  # whatever has no steps of its own is itself the node
+        return (event.span if alone else event.parent) == self._root
 
     def _run_ended(self, event: Event, status: Status, reason: str | None) -> None:
         error = None
@@ -234,6 +243,7 @@ class RunFold:
 
     def _skipped(self, event: Skipped) -> None:
         if event.parent == self._root and event.name in self._nodes:
+            self._spans[event.span] = event.name
             self._set_node(event.name, status="skipped", reason=event.reason, ended_at=event.at)
 
     # Model calls and what they say
@@ -304,6 +314,8 @@ class RunFold:
     def _call_ended(self, event: Event, status: Status, reason: str | None) -> None:
         call = self._calls.pop(event.span)
         message = self._messages[call.bubble]
+        # What had arrived is shown while it is news; the log does not keep it.
+        del message["parts"][call.first :]
         message["writing"] = False
         message["error"] = f"{status}: {reason}" if reason else status
         self._put(message)
@@ -314,7 +326,7 @@ class RunFold:
         bubble = event.parent or ""
         if self._parent_is_root(event) and event.tool in self._nodes:
             state = self._nodes[event.tool]
-            self._node_of[event.span] = event.tool
+            self._node_of[event.span] = self._spans[event.span] = event.tool
             self._set_node(
                 event.tool, status="running", started_at=state["started_at"] or event.at, calls=state["calls"] + 1
             )
@@ -333,15 +345,17 @@ class RunFold:
 
     def _returned(self, event: Returned) -> None:
         status: Status = "failed" if event.error_type else "succeeded"
-        node = self._node_of.get(event.span)
-        if node is not None and node == event.tool and self._parent_is_root(event):
+        node = self._spans.get(event.span)
+        if node is not None:
             self._set_node(node, status=status, reason=event.error, ended_at=event.at)
+        error = f"{event.error_type}: {event.error}" if event.error_type else None
+        self._tool_ended(event, status, error, None if error else pretty(event.result))
+
+    def _tool_ended(self, event: Event, status: Status, error: str | None, result: str | None = None) -> None:
         found = self._tool_parts.pop(event.span, None)
         if found is None:
             return
         bubble, part, began = found
-        error = f"{event.error_type}: {event.error}" if event.error_type else None
-        result = None if error else pretty(event.result)
         part.update(result=result, error=error, status=status, seconds=event.at - began)
         self._put(self._messages[bubble])
 

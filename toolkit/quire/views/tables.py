@@ -135,7 +135,7 @@ def _array(values: list[Any], dtype: Dtype) -> Any:
             return pd.array(values, dtype="string").astype("category")
         case "datetime64[us, UTC]":
             # Rounded to whole microseconds first: pandas would cut what a float cannot say exactly.
-            moments: pd.Series[float] = pd.Series(values, dtype="Float64")
-            return pd.to_datetime(moments.mul(1e6).round().astype("Int64"), unit="us", utc=True)
+            moments: Any = pd.array(values, dtype="Float64")
+            return pd.to_datetime(pd.Series((moments * 1e6).round().astype("Int64")), unit="us", utc=True)
         case _:
             return pd.array(values, dtype=dtype)

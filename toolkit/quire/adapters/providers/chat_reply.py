@@ -62,8 +62,8 @@ class _Calls:
         call.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
 
     def _slot(self, fragment: dict[str, Any]) -> _Call:
-        index, new_id = fragment.get("index"), text(fragment.get("id"))
-        if whole(index) is None:
+        index, new_id = whole(fragment.get("index")), text(fragment.get("id"))
+        if index is None:
             known = next((call for call in self.all if new_id and call.id == new_id), None)
             return known or (self.all[-1] if self.all and not new_id else self._begin())
         known = self._at.get(index)
@@ -205,18 +205,22 @@ def usage_of(reported: Any) -> Usage | None:
     if read is None or (written is None and total is None):
         return None
     written = max(0, (total or 0) - read) if written is None else written
-    of_prompt, of_reply = mapping(counts.get("prompt_tokens_details")), mapping(counts.get("completion_tokens_details"))
-    reasoning = whole(of_reply.get("reasoning_tokens"))
+    reasoning = whole(mapping(counts.get("completion_tokens_details")).get("reasoning_tokens"))
     if reasoning and total == read + written + reasoning:
         # xAI counts reasoning beside the output, everybody else as part of it.
         written += reasoning
-    cached = (of_prompt.get("cached_tokens"), counts.get("prompt_cache_hit_tokens"), counts.get("cached_tokens"))
-    cached_tokens = next((n for n in map(whole, cached) if n is not None), None)
     return Usage(
         input_tokens=read,
         output_tokens=written,
-        # Some report more than there was, counting padding.
-        cached_input_tokens=None if cached_tokens is None else min(cached_tokens, read),
-        cache_write_tokens=whole(of_prompt.get("cache_write_tokens")),
+        cached_input_tokens=_cached(counts, read),
+        cache_write_tokens=whole(mapping(counts.get("prompt_tokens_details")).get("cache_write_tokens")),
         reasoning_tokens=reasoning,
     )
+
+
+def _cached(counts: dict[str, Any], read: int) -> int | None:
+    # In order: OpenAI and most others, DeepSeek, Moonshot.
+    details = mapping(counts.get("prompt_tokens_details"))
+    reported = (details.get("cached_tokens"), counts.get("prompt_cache_hit_tokens"), counts.get("cached_tokens"))
+    # Some report more than there was, counting padding.
+    return next((min(n, read) for n in map(whole, reported) if n is not None), None)

@@ -89,9 +89,9 @@ def _spoken(message: Message, service: Service) -> dict[str, Any]:
 
 def _call(part: ToolCall, service: Service) -> dict[str, Any]:
     # Several servers answer 400 to a history with arguments that are not an object; the model sees what it wrote.
-    arguments = (
-        part.arguments if isinstance(parsed(part.arguments), dict) else json.dumps({"unreadable": part.arguments})
-    )
+    arguments = part.arguments.strip() or "{}"
+    if not isinstance(parsed(arguments), dict):
+        arguments = json.dumps({"unreadable": arguments})
     return {
         "id": _call_id(part.id, service),
         "type": "function",

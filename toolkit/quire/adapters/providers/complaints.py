@@ -84,31 +84,39 @@ _BY_WORDS: tuple[tuple[tuple[int | None, ...], type[ProviderError], re.Pattern[s
         (
             (None, 400, 413, 422, 500),
             ContextTooLong,
-            r"context[ _](length|window|size)|maximum context|prompt (is )?too long|input length should be"
-            r"|input token count|too many (input )?tokens|reduce the length",
+            (
+                r"context[ _](length|window|size)|maximum context|prompt (is )?too long|input length should be"
+                r"|input token count|too many (input )?tokens|reduce the length"
+            ),
         ),
         (
             (*_REFUSALS, 429),
             QuotaExceeded,
-            r"insufficient (quota|balance|credit|fund)|exceeded your current quota|quota exceeded"
-            r"|credit balance|balance (is )?(too low|not enough)|out of credits|more credits|arrears|overdue",
+            (
+                r"insufficient (quota|balance|credit|fund)|exceeded your current quota|quota exceeded"
+                r"|credit balance|balance (is )?(too low|not enough)|out of credits|more credits|arrears|overdue"
+            ),
         ),
         (
             (None, 400, 401, 403),
             ContentFiltered,
-            r"content (filter|polic|management polic)|flagged|moderation|inappropriate content|data inspection",
+            (r"content (filter|polic|management polic)|flagged|moderation|inappropriate content|data inspection"),
         ),
         (
             (None, 400, 403),
             AuthenticationError,
-            r"(invalid|incorrect|missing|wrong|expired)[ \w]* api[ _-]?key|api[ _-]?key (is )?(not valid|invalid|missing)"
-            r"|unauthori[sz]ed|authentication",
+            (
+                r"(invalid|incorrect|missing|wrong|expired)[ \w]* api[ _-]?key"
+                r"|api[ _-]?key (is )?(not valid|invalid|missing)|unauthori[sz]ed|authentication"
+            ),
         ),
         (
             (None, 400, 403, 404, 422),
             ModelNotFound,
-            r"model\b.*(not found|does ?n.t exist|does not exist|not exist|no longer available|decommissioned)"
-            r"|(unknown|no such|not a valid) model|not a valid model id|no endpoints found",
+            (
+                r"model\b.*(not found|does ?n.t exist|does not exist|not exist|no longer available|decommissioned)"
+                r"|(unknown|no such|not a valid) model|not a valid model id|no endpoints found"
+            ),
         ),
         ((None, 429, 500, 502), Overloaded, r"overloaded|at capacity|engine is busy|high demand"),
         ((None,), RateLimited, r"rate.?limit|too many requests"),
@@ -190,7 +198,7 @@ def to_error(
     status = status if status and status >= 300 else complaint.status or status  # noqa: PLR2004 - what is no success
     meaning = _meaning(complaint, status)
     said = complaint.message or _first_words(body) or "nothing about why"
-    answered = f"answered {status}" if status else "sent an error"
+    answered = f"answered {status}" if status and status >= 300 else "sent an error"  # noqa: PLR2004 - as above
     filtered = meaning is ContentFiltered
     error = meaning(
         f"{who} {answered}: {shortened(said, 300)}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pydantic_core import to_json
@@ -14,11 +15,11 @@ from pydantic_core import to_json
 from quire.adapters.http import Reply, Target
 from quire.adapters.providers.chat_reply import ReplyFold
 from quire.adapters.providers.chat_request import chat_request
-from quire.adapters.providers.complaints import complaint_in, read_complaint, shortened, to_error
+from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint, shortened, to_error
 from quire.adapters.providers.loose import parsed
 from quire.adapters.providers.services import base_url, key_for, service_for
 from quire.adapters.sse import SentEvent, SSEDecoder
-from quire.core.errors import ContentFiltered, ProviderError, StreamInterrupted
+from quire.core.errors import ContentFiltered, ProviderError, ProviderTimeout, StreamInterrupted
 from quire.core.ports import Abilities, Answer, Endpoint, ModelRequest, Piece
 
 __all__ = ["OpenAIChat"]
@@ -41,6 +42,8 @@ class OpenAIChat:
         self._endpoint = endpoint
         self._service = service_for(endpoint)
         self._prepared: tuple[str, str | None, Target] | None = None
+        if endpoint.base_url:
+            base_url(endpoint, self._service)  # nonsense is refused here; the environment is read at the first call
         self.provider = endpoint.provider
         self.model = endpoint.model
         self.abilities = Abilities(output_schema=self._service.output_schema)
@@ -78,27 +81,40 @@ class OpenAIChat:
             headers = {"authorization": f"Bearer {key}"} if key else {}
             self._prepared = (url, key, Target(address, headers, self._endpoint.timeout))
         target = self._prepared[2]
-        return target, (urlsplit(url).hostname or "").endswith("openai.com")
+        return target, f".{urlsplit(url).hostname}".endswith(".openai.com")
 
     async def _pieces(self, reply: Reply, fold: ReplyFold) -> AsyncGenerator[Piece, None]:
-        decoder = SSEDecoder()
-        async with contextlib.aclosing(reply.chunks()) as chunks:
-            with self._told_what_arrived(fold):
-                async for chunk in chunks:
-                    if not fold.heard and chunk.lstrip()[:1] in (b"{", b"[", b"<"):
-                        # Not a stream: an error, or a server that answers whole whatever it is asked.
-                        for piece in self._take_whole(chunk + b"".join([rest async for rest in chunks]), fold, reply):
-                            yield piece
-                        return
-                    for piece in self._take(decoder.feed(chunk), fold, reply):
+        decoder, first = SSEDecoder(), True
+        async with contextlib.aclosing(self._arriving(reply, fold)) as chunks:
+            async for chunk in chunks:
+                if first and chunk.lstrip()[:1] in (b"{", b"[", b"<"):
+                    # Not a stream: an error, or a server that answers whole whatever it is asked.
+                    chunk += b"".join([rest async for rest in chunks])  # noqa: PLW2901 - the chunk, completed
+                    for piece in self._take_whole(chunk, fold, reply):
                         yield piece
-                    if fold.done:
-                        await reply.drain(chunks)
-                        return
-            for piece in self._take(decoder.finish(), fold, reply):
-                yield piece
+                    return
+                first = first and not chunk.strip()
+                for piece in self._take(decoder.feed(chunk), fold, reply):
+                    yield piece
+                if fold.done:
+                    await reply.drain(chunks)
+        for piece in self._take(decoder.finish(), fold, reply):
+            yield piece
         if not fold.ended:
             raise self._interrupted("ended before it was complete", fold)
+
+    async def _arriving(self, reply: Reply, fold: ReplyFold) -> AsyncGenerator[bytes, None]:
+        try:
+            async with contextlib.aclosing(reply.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except (StreamInterrupted, ProviderTimeout) as error:
+            # When everything was said, only the server's good-bye is missing.
+            if fold.ended:
+                return
+            if isinstance(error, StreamInterrupted):
+                error.partial = fold.words
+            raise
 
     def _take(self, events: list[SentEvent], fold: ReplyFold, reply: Reply) -> Iterator[Piece]:
         for event in events:
@@ -124,7 +140,8 @@ class OpenAIChat:
         if not fold.heard:
             what = "has no choices" if isinstance(body, dict) else "is not JSON"
             remedy = "Try again; if it stays, check that base_url is a model's server."
-            raise self._error(f"{self._who} sent a reply that {what}.", remedy, reply, words)
+            body = shortened(self._without_key(words))
+            raise ProviderError(f"{self._who} sent a reply that {what}.", remedy=remedy, status=reply.status, body=body)
         fold.done = True
         return pieces
 
@@ -140,25 +157,21 @@ class OpenAIChat:
             raise self._interrupted("ended with an error that it did not name", fold)
         return answer
 
-    @contextlib.contextmanager
-    def _told_what_arrived(self, fold: ReplyFold) -> Iterator[None]:
-        try:
-            yield
-        except StreamInterrupted as error:
-            # Everything was said: what is missing is only the server's good-bye.
-            if not fold.ended:
-                error.partial = fold.words
-                raise
-        except ProviderError:
-            if not fold.ended:
-                raise
-
     def _interrupted(self, what: str, fold: ReplyFold) -> StreamInterrupted:
         error = StreamInterrupted(f"The reply of {self._who} {what}.", remedy="Try again.", body=shortened(fold.words))
         error.partial = fold.words
         return error
 
     async def _refused(self, reply: Reply) -> ProviderError:
-        words = self._without_key((await reply.read()).decode("utf-8", "replace"))
-        complaint = read_complaint(parsed(words))
-        return to_error(complaint, who=self._who, status=reply.status, headers=reply.headers, body=words)
+        words = (await reply.read()).decode("utf-8", "replace")
+        return self._complained(read_complaint(parsed(words)), reply, words)
+
+    def _complained(self, complaint: Complaint, reply: Reply, words: str) -> ProviderError:
+        safe = replace(complaint, message=self._without_key(complaint.message))
+        body = self._without_key(words)
+        return to_error(safe, who=self._who, status=reply.status, headers=reply.headers, body=body)
+
+    def _without_key(self, words: str) -> str:
+        # Some servers repeat a wrong key in full.
+        key = self._prepared and self._prepared[1]
+        return words.replace(key, "[key]") if key else words

@@ -80,6 +80,10 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
             remedy=f"Set LLM(base_url=...) or the environment variable {service.prefix}_BASE_URL.",
         )
     parts = urlsplit(given.strip())
+    if parts.scheme not in ("http", "https"):
+        raise DefinitionError(
+            f"{given!r} is not the address of a server.", remedy="It begins with http:// or https://."
+        )
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     # A path with a version of its own, such as /v1beta/openai, is somebody's choice.
     path = path if _VERSION.search(path) else f"{path}/v1"
@@ -98,7 +102,7 @@ def key_for(endpoint: Endpoint, service: Service, url: str) -> str | None:
     if not key and not is_local(urlsplit(url).hostname or ""):
         raise AuthenticationError(
             f"There is no key for {endpoint.provider}:{endpoint.model}.",
-            remedy=f'Set the environment variable {variable}, or pass LLM(..., api_key=...).\nLLM("offline") needs none.',
+            remedy=f'Set the environment variable {variable}, or pass LLM(api_key=...).\nLLM("offline") needs no key.',
         )
     return key or None
 
