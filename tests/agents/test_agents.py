@@ -47,7 +47,11 @@ class Severity(enum.Enum):
         (str, "words as they are\n", "words as they are\n"),
         (str, '{"looks": "like json"}', '{"looks": "like json"}'),
         (Verdict, '{"label": "ok", "score": 0.5}', Verdict(label="ok", score=0.5)),
-        (Verdict, 'Here it is:\n```json\n{"label": "ok", "score": 1}\n```\nAnything else?', Verdict(label="ok", score=1)),
+        (
+            Verdict,
+            'Here it is:\n```json\n{"label": "ok", "score": 1}\n```\nAnything else?',
+            Verdict(label="ok", score=1),
+        ),
         (Verdict, '```\n{"label": "ok", "score": 0}\n```', Verdict(label="ok", score=0)),
         (Verdict, '{"label": "```python\\nx = 1\\n```", "score": 0}', Verdict(label="```python\nx = 1\n```", score=0)),
         (Tree, '{"name": "a", "children": [{"name": "b"}]}', Tree(name="a", children=[Tree(name="b")])),

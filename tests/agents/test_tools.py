@@ -241,7 +241,9 @@ def test_a_tools_own_timeout_error_is_its_own():
 def test_a_model_that_keeps_asking_is_stopped(rounds, asked):
     agent, model = agent_with([add], *[ToolUse("add", {"a": n}) for n in range(9)], max_tool_rounds=rounds)
     run = agent.start("go")
-    with pytest.raises(errors.ToolRoundsExceeded, match=f"`agent_a` asked for tools {asked} times.*last for add") as raised:
+    with pytest.raises(
+        errors.ToolRoundsExceeded, match=f"`agent_a` asked for tools {asked} times.*last for add"
+    ) as raised:
         run.wait()
     assert "max_tool_rounds" in raised.value.remedy
     assert (len(model.requests), len(run.tools)) == (asked, rounds)
@@ -279,7 +281,9 @@ def test_an_agent_and_a_pipeline_are_tools():
         return Draft(body="+".join(outline.points))
 
     flow = Pipeline(plan, write)
-    agent, model = agent_with([helper, flow], [ToolUse("helper", {"input": "x"}), ToolUse("flow", {"text": "a b"})], "done")
+    agent, model = agent_with(
+        [helper, flow], [ToolUse("helper", {"input": "x"}), ToolUse("flow", {"text": "a b"})], "done"
+    )
     run = agent.start("go")
     assert run.wait() == "done"
     assert [part.text for part in results(model)] == ["helped", '{"body":"a+b"}']

@@ -29,7 +29,8 @@ def says(text: str) -> servers.Reply:
 
 def streams(*texts: str) -> servers.Reply:
     """Make a chat completion of these pieces, each in an event of its own."""
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": text} for text in texts)]
+    deltas: list[dict[str, Any]] = [{"content": text} for text in texts]
+    deltas[0]["role"] = "assistant"
     ending = {**_head("chat.completion.chunk"), "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     usage = {**_head("chat.completion.chunk"), "choices": [], "usage": _USAGE}
     return servers.events(*map(_chunk, deltas), ending, usage, "[DONE]")

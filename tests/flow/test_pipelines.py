@@ -301,7 +301,9 @@ def test_a_long_cycle_is_drawn_in_the_order_of_the_data():
         return C(n=1)
 
     message = refused(errors.CycleFound, c_d, d_b, b_c)
-    assert any(loop in message for loop in ("c_d -> d_b -> b_c -> c_d", "d_b -> b_c -> c_d -> d_b", "b_c -> c_d -> d_b -> b_c"))
+    assert any(
+        loop in message for loop in ("c_d -> d_b -> b_c -> c_d", "d_b -> b_c -> c_d -> d_b", "b_c -> c_d -> d_b -> b_c")
+    )
 
 
 def test_two_producers_are_ambiguous():

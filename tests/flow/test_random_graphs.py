@@ -164,7 +164,9 @@ def test_whatever_goes_wrong_wherever_every_step_ends_and_says_why(graph, troubl
     states = {node: found[f"step_{node}"] for node in nodes}
     assert {states[node].kind for node in done} <= {"succeeded"}
     assert all(state.kind in ENDS for state in states.values())
-    assert all(getattr(state, "reason", None) or getattr(state, "error", None) for n, state in states.items() if n not in done)
+    assert all(
+        getattr(state, "reason", None) or getattr(state, "error", None) for n, state in states.items() if n not in done
+    )
     shown = run.fold().snapshot()
     assert {node["status"] for node in shown["nodes"].values()} <= ENDS
     assert shown["head"]["done"] == shown["head"]["total"]

@@ -7,10 +7,10 @@ import pytest
 
 from quire.adapters.stores.file import FileStore
 from quire.adapters.stores.memory import MemoryStore
+from quire.core.messages import Message
 from quire.errors import StoreError
 from quire.events import Cancelled, Delta, Requested, Responded, Started, Succeeded
 from quire.log.log import Log
-from quire.core.messages import Message
 
 
 def start(log, name="a"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from quire import Agent, Pipeline, Step, Tool, errors
+from quire import Agent, Step, Tool, errors
 from quire.adapters.stores.file import FileStore
 from quire.run.run import running
 from quire.run.runtime import keep_in
@@ -59,6 +59,14 @@ async def test_cancelling_returns_at_once_and_may_be_awaited_or_not():
     assert kinds(run) == ["started", "cancelled"]
 
 
+def test_a_run_of_a_script_can_be_cancelled_from_any_thread():
+    run = forever.start(1)
+    run.cancel("from here")
+    with pytest.raises(errors.RunCancelled, match="from here"):
+        run.wait()
+    assert kinds(run) == ["started", "cancelled"]
+
+
 async def test_a_run_awaited_elsewhere_tells_that_it_was_cancelled():
     run = forever.start(1)
 
@@ -98,7 +106,9 @@ async def test_the_reason_reaches_every_span_below():
     run = outer.start(1)
     await asyncio.sleep(0.01)
     await run.cancel("enough")
-    assert {name: end.reason for name, end in ends(run).items()} == dict.fromkeys(("outer", "middle", "forever"), "enough")
+    assert {name: end.reason for name, end in ends(run).items()} == dict.fromkeys(
+        ("outer", "middle", "forever"), "enough"
+    )
 
 
 async def test_who_cleans_up_may_take_its_time_and_is_waited_for():

@@ -39,7 +39,9 @@ async def write(outline: Outline) -> Draft:
     return Draft(body=", ".join(outline.points))
 
 
-uses = st.sampled_from([ToolUse("look", {"key": "a"}), ToolUse("look", {"key": "bad"}), ToolUse("gone"), ToolUse("look", "{")])
+uses = st.sampled_from(
+    [ToolUse("look", {"key": "a"}), ToolUse("look", {"key": "bad"}), ToolUse("gone"), ToolUse("look", "{")]
+)
 replies = st.one_of(
     st.just(Outline(points=["one", "two"])),
     st.just(Outline(points=[])),

@@ -581,6 +581,13 @@ def test_data_is_what_the_log_says(log):
     assert [json.loads(data) for data in tables.events(log)["data"]] == json.loads(json.dumps(told))
 
 
+def test_one_reading_gives_every_table_as_often_as_asked():
+    log = rows.Reading(story())
+    for table in (*OF_ONE_RUN, *OF_ONE_RUN):
+        if table is not tables.events:
+            assert_frame_equal(table(log), table(story()))
+
+
 def test_half_a_surrogate_pair_is_escaped():
     log = Script()
     span = log.start(None, "greet", input="\ud83d")

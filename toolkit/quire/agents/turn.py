@@ -118,6 +118,7 @@ def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
         message = f"The model of `{rules.agent}` or its filter stopped the reply."
         return turn, Broken(error=ContentFiltered(message, remedy="Ask in other words.", body=text))
     if answer.finish_reason == "length" and not text.strip():
+        turn = replace(turn, attempts=turn.attempts + 1)
         return turn, Broken(error=_invalid(turn, text, "The limit of tokens was reached before a word was said."))
     try:
         return turn, Done(value=parse(rules.output, text))

@@ -30,6 +30,7 @@ __all__ = [
     "loop_for_runs",
     "running_loop",
     "wait_for",
+    "would_block",
 ]
 
 T = TypeVar("T")
@@ -88,10 +89,15 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
         nest_asyncio.apply(here)  # pyright: ignore[reportUnknownMemberType]
         return here.run_until_complete(make())
-    if here is background_loop():
+    if would_block(background_loop()):
         message = "execute_sync would block the loop that has to do the work."
         raise QuireError(message, remedy="Write `await ....execute(...)` inside async code.")
     return _block(make, background_loop())
+
+
+def would_block(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether waiting here, without `await`, would keep that loop from ever going on."""
+    return running_loop() is loop and not _may_nest(loop)
 
 
 def _may_nest(loop: asyncio.AbstractEventLoop) -> bool:

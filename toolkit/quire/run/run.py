@@ -8,7 +8,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
-from quire.core.errors import DefinitionError, RunCancelled, RunNotFinished
+from quire.core.errors import DefinitionError, QuireError, RunCancelled, RunNotFinished
 from quire.core.events import Cancelled, Event, Failed, Succeeded
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
@@ -172,7 +172,12 @@ class Run(Record, Generic[O]):
 
     def wait(self) -> O:
         """Return the result when there is one, without `await`."""
-        return self.result if self.finished else bridge.wait_for(self._wait)
+        if self.finished:
+            return self.result
+        if bridge.would_block(self.loop):
+            message = f"Waiting here would block the loop that has to do the work of `{self.name}`."
+            raise QuireError(message, remedy="Write `await run`.")
+        return bridge.wait_for(self._wait)
 
     def cancel(self, reason: str = "stopped by you") -> Awaitable[None]:
         """Ask it to stop, at once; await what this returns to know that it has."""

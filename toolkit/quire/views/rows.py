@@ -120,6 +120,11 @@ class Reading:
             homes[call.span] = call.parent if call.parent in self.nodes else homes.get(call.parent or "")
         return homes
 
+    @cached_property
+    def calls(self) -> Columns:
+        """The columns of its model calls, which several tables add up."""
+        return calls(self)
+
 
 def nodes(log: Reading) -> Columns:
     """Return one row a span that started or was skipped."""
@@ -159,13 +164,10 @@ def _reason(end: Event | None, log: Reading) -> str | None:
 
 
 def _own_sums(log: Reading) -> Columns:
-    asked = log.of(Requested)
-    replies = log.last(Responded)
-    made = _consumed([replies.get(call.span) for call in asked])
     place = {span: place for place, span in enumerate(log.nodes)}
     nobody = len(place)
-    places = [place.get(log.home(call.parent) or "", nobody) for call in asked]
-    sums = _sums(made, places, nobody + 1)
+    places = [place.get(log.home(call.parent) or "", nobody) for call in log.of(Requested)]
+    sums = _sums(log.calls, places, nobody + 1)
     return {name: sums[name][:nobody] for name in ("input_tokens", "output_tokens", "cost_usd")}
 
 
@@ -363,7 +365,7 @@ def runs(logs: Iterable[Reading]) -> Columns:
 
 
 def _run(log: Reading) -> dict[str, Any]:
-    root, made = log.root, calls(log)
+    root, made = log.root, log.calls
     end = log.last(Succeeded, Failed, Cancelled).get(root.span)
     count = len(made["run"])
     sums = _sums(made, [0] * count, 1)
@@ -399,10 +401,9 @@ def costs(logs: Iterable[Reading], by: Sequence[str]) -> Columns:
 def _all_calls(logs: Iterable[Reading], names: Sequence[str]) -> Columns:
     made: Columns = {name: [] for name in names}
     for log in logs:
-        columns = calls(log)
-        nobody: list[None] = [None] * len(columns["run"])
-        days = [at // _DAY * _DAY for at in columns["started_at"]] if "day" in names else []
-        columns |= {"session": nobody, "tenant": nobody, "day": days}
+        nobody: list[None] = [None] * len(log.calls["run"])
+        days = [at // _DAY * _DAY for at in log.calls["started_at"]]
+        columns = {**log.calls, "session": nobody, "tenant": nobody, "day": days}
         for name in made:
             made[name] += columns[name]
     return made

@@ -1,7 +1,9 @@
 """A run as DataFrames: each table is a fold of the log onto columns declared in `quire.views.columns`.
 
 The functions are pure: the same events give the same tables, with or without the ephemeral ones, and a log that
-has not ended gives the tables so far. pandas is imported when the first table is made, and nowhere else in Quire.
+has not ended gives the tables so far. Who wants several tables of one long log hands each the same `Reading` of
+it: then it is sorted, and its calls are looked up, once. pandas is imported when the first table is made, and
+nowhere else in Quire.
 
 What a reply costs is known or NA, never guessed: a total that contains a reply without a known price is NA, and
 `unpriced_calls` says how many there are. A call without a reply (it failed, or still runs) has nothing to add.
@@ -23,10 +25,10 @@ if TYPE_CHECKING:
 
     from quire.core.events import Event
 
-__all__ = ["Column", "calls", "cost", "costs", "events", "messages", "nodes", "runs", "schema", "tools"]
+__all__ = ["Column", "Reading", "calls", "cost", "costs", "events", "messages", "nodes", "runs", "schema", "tools"]
 
 
-def nodes(log: Iterable[Event]) -> pd.DataFrame:
+def nodes(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return one row a node of a run: what it took, gave and cost, and how it ended.
 
     Tokens and cost are those of a node's own model calls, so that the rows add up to the run.
@@ -41,22 +43,22 @@ def nodes(log: Iterable[Event]) -> pd.DataFrame:
             node     status  duration_s   output
         0  greet  succeeded         1.5  "hello"
     """
-    return _frame(TABLES["nodes"], rows.nodes(Reading(log)))
+    return _frame(TABLES["nodes"], rows.nodes(_read(log)))
 
 
-def calls(log: Iterable[Event]) -> pd.DataFrame:
+def calls(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return one row a model call of a run."""
-    return _frame(TABLES["calls"], rows.calls(Reading(log)))
+    return _frame(TABLES["calls"], _read(log).calls)
 
 
-def tools(log: Iterable[Event]) -> pd.DataFrame:
+def tools(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return one row a tool call of a run."""
-    return _frame(TABLES["tools"], rows.tools(Reading(log)))
+    return _frame(TABLES["tools"], rows.tools(_read(log)))
 
 
-def messages(log: Iterable[Event]) -> pd.DataFrame:
+def messages(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return one row a message of a run; a reply has one for each of its parts."""
-    return _frame(TABLES["messages"], rows.messages(Reading(log)))
+    return _frame(TABLES["messages"], rows.messages(_read(log)))
 
 
 def events(log: Iterable[Event]) -> pd.DataFrame:
@@ -64,9 +66,9 @@ def events(log: Iterable[Event]) -> pd.DataFrame:
     return _frame(TABLES["events"], rows.events(log))
 
 
-def cost(log: Iterable[Event]) -> pd.DataFrame:
+def cost(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return a run's model calls by agent and model."""
-    return _frame(TABLES["cost"], rows.costs([Reading(log)], ("agent", "model", "provider")))
+    return _frame(TABLES["cost"], rows.costs([_read(log)], ("agent", "model", "provider")))
 
 
 def runs(logs: Iterable[Iterable[Event]]) -> pd.DataFrame:
@@ -116,6 +118,10 @@ def schema(table: str) -> pd.DataFrame:
         "meaning": [column.meaning for column in declared],
     }
     return _frame(tuple(Column(name, "string", "", "") for name in described), described)
+
+
+def _read(log: Iterable[Event] | Reading) -> Reading:
+    return log if isinstance(log, Reading) else Reading(log)
 
 
 def _frame(table: Table, columns: Columns) -> pd.DataFrame:

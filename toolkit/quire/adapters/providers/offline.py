@@ -90,13 +90,22 @@ class _Talk:
         data = mapping(parsed(spoken))
         return cls(
             instructions="\n".join(message.text for message in messages if message.role == "system"),
-            last=" ".join(flattened(data)) or spoken,
+            last=_as_prose(data) or spoken,
             data=data,
             earlier=tuple(message for message in messages[: max(at, 0)] if message.role != "system"),
             results=tuple(
                 part for message in messages[at + 1 :] for part in message.parts if isinstance(part, ToolResult)
             ),
         )
+
+
+def _as_prose(data: dict[str, Any]) -> str:
+    """Write an object's values as text, sentences first: what is worth repeating is rarely the version number."""
+    told = flattened(data)
+    prose = [words for words in told if len(words.split()) > _FEW]
+    sizes = [f"{spaced(name)}: {len(value)}" for name, value in data.items() if isinstance(value, list)]
+    lead = prose or ([f"{', '.join(sizes)}."] if len(sizes) > 1 else [])
+    return " ".join([*lead, *(words for words in told if words not in prose)])
 
 
 # --- tools

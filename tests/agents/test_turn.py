@@ -1,0 +1,119 @@
+"""A turn decides without waiting: no loop, no clock, no log; the same answers lead to the same wants."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from quire import errors
+from quire.agents import turn as turns
+from quire.core.messages import Message, Text, ToolCall, ToolResult
+from quire.core.ports import Answer, ToolForm
+
+
+class Verdict(BaseModel):
+    score: int
+
+
+FORM = ToolForm(name="look", description="Look.", parameters={"type": "object"})
+
+
+def rules(**changes):
+    usual = {
+        "agent": "judge",
+        "output": Verdict,
+        "tools": (FORM,),
+        "settings": {"temperature": 0.5},
+        "native_output": True,
+        "output_attempts": 2,
+        "max_tool_rounds": 3,
+    }
+    return turns.Rules(**{**usual, **changes})
+
+
+def says(text, finish="stop"):
+    return Answer(message=Message.of("assistant", text), finish_reason=finish, usage=None)
+
+
+def asks(*tools):
+    calls = tuple(ToolCall(id=str(n), tool=tool, arguments="{}") for n, tool in enumerate(tools))
+    return Answer(
+        message=Message(role="assistant", parts=(Text(text="hm"), *calls)), finish_reason="tool_calls", usage=None
+    )
+
+
+def result(call):
+    return ToolResult(id=call.id, tool=call.tool, text=f"{call.tool} found")
+
+
+def played(answers, **changes):
+    """Return every want of a turn in which the model gives these answers."""
+    turn, want = turns.begin(rules(**changes), "Judge.", "it")
+    wants = [want]
+    for answer in answers:
+        if not isinstance(want, turns.Ask):
+            break
+        turn, want = turns.heard(turn, answer)
+        wants.append(want)
+        if isinstance(want, turns.Use):
+            turn, want = turns.used(turn, [result(call) for call in want.calls])
+            wants.append(want)
+    return wants
+
+
+def test_a_turn_from_question_to_value():
+    ask, done = played([says('{"score": 3}')])
+    assert [message.role for message in ask.request.messages] == ["system", "user"]
+    assert (ask.request.temperature, ask.request.tools, ask.request.output.name) == (0.5, (FORM,), "Verdict")
+    assert done == turns.Done(value=Verdict(score=3))
+
+
+def test_tools_are_used_and_their_results_go_back_in_order():
+    ask, use, again, done = played([asks("look", "find"), says('{"score": 3}')])
+    assert [call.tool for call in use.calls] == ["look", "find"]
+    assert [part.text for part in again.request.messages[-1].parts] == ["look found", "find found"]
+    assert isinstance(done, turns.Done)
+
+
+def test_the_same_answers_lead_to_the_same_wants():
+    answers = [asks("look"), says("nonsense"), asks("look", "find"), says('{"score": 3}')]
+    assert played(answers) == played(answers)
+    assert isinstance(played(answers)[-1], turns.Done)
+
+
+@given(
+    st.lists(
+        st.sampled_from([says("nonsense"), says('{"score": 1}'), says("", "length"), asks("look"), asks("a", "b")])
+    )
+)
+def test_every_turn_ends_within_its_limits(answers):
+    wants = played(answers)
+    uses = [want for want in wants if isinstance(want, turns.Use)]
+    complaints = [want for want in wants if isinstance(want, turns.Ask) and want.said]
+    assert len(uses) <= 3
+    assert len(complaints) <= 1
+    assert all(isinstance(want, turns.Ask | turns.Use) for want in wants[:-1])
+    if len(answers) > 5:
+        assert isinstance(wants[-1], turns.Done | turns.Broken)
+    lengths = [len(want.request.messages) for want in wants if isinstance(want, turns.Ask)]
+    assert lengths == sorted(set(lengths))
+
+
+@pytest.mark.parametrize(
+    ("answers", "changes", "error", "message"),
+    [
+        ([says("x")] * 2, {}, errors.OutputValidationError, "replied 2 times"),
+        ([says("x")], {"output_attempts": 1}, errors.OutputValidationError, "replied once"),
+        ([asks("look")] * 4, {}, errors.ToolRoundsExceeded, "4 times in one turn"),
+        ([asks("look")], {"max_tool_rounds": 0}, errors.ToolRoundsExceeded, "1 times"),
+    ],
+)
+def test_a_turn_breaks_with_an_error_of_its_own(answers, changes, error, message):
+    *_, broken = played(answers, **changes)
+    assert isinstance(broken, turns.Broken)
+    assert type(broken.error) is error
+    assert message in str(broken.error)
+
+
+def test_text_is_never_invalid():
+    assert played([says("")], output=str)[-1] == turns.Done(value="")

@@ -1,0 +1,173 @@
+"""The everyday programs, as users write them: each runs in a process of its own against a server on this machine."""
+
+import json
+
+import pytest
+
+from tests.kit import output_of
+from tests.servers import ChatServer, calls, says, sends
+
+ONE_CALL = """
+import asyncio
+from quire import LLM, Agent
+
+agent = Agent(
+    llm=LLM(model="gpt-4o-mini"),
+    instructions="Answer in one short paragraph.",
+)
+
+async def main():
+    print(await agent.execute("Why are Rust runtimes a good fit for agents?"))
+
+asyncio.run(main())
+"""
+
+TYPED = """
+import asyncio
+from pydantic import BaseModel
+from quire import LLM, Agent
+
+class Question(BaseModel):
+    text: str
+
+class Answer(BaseModel):
+    reply: str
+    confidence: float
+
+agent = Agent(
+    llm=LLM(model="gpt-4o-mini"),
+    instructions="Reply briefly. Include a confidence score from 0 to 1.",
+    input=Question, output=Answer,
+)
+
+async def main():
+    out = await agent.execute(Question(text="Is the sky blue?"))
+    print(out.reply, out.confidence)
+
+asyncio.run(main())
+"""
+
+TOOLS = """
+import asyncio
+from pydantic import BaseModel
+from quire import LLM, Agent, Tool
+
+class WeatherArgs(BaseModel):
+    city: str
+
+@Tool
+async def get_weather(args: WeatherArgs) -> dict:
+    return {"city": args.city, "temp_c": 23, "condition": "sunny"}
+
+agent = Agent(
+    llm=LLM(model="gpt-4o-mini"),
+    instructions="If asked about weather, call get_weather.",
+    tools=[get_weather],
+)
+
+async def main():
+    print(await agent.execute("What's the weather in Tokyo right now?"))
+
+asyncio.run(main())
+"""
+
+PIPELINE = """
+import asyncio
+from pydantic import BaseModel
+from quire import LLM, Agent, Pipeline
+
+class Question(BaseModel):
+    text: str
+
+class Outline(BaseModel):
+    points: list[str]
+
+class Draft(BaseModel):
+    body: str
+
+class OnePager(BaseModel):
+    summary: str
+
+llm = LLM(model="gpt-4o-mini")
+
+planner = Agent(llm=llm, instructions="List three bullet points to research.",
+                input=Question, output=Outline)
+writer = Agent(llm=llm, instructions="Write a short answer from these points.",
+               input=Outline, output=Draft)
+condenser = Agent(llm=llm, instructions="Compress the draft to about 80 words.",
+                  input=Draft, output=OnePager)
+
+async def main():
+    out = await Pipeline(planner, writer, condenser).execute(
+        Question(text="How does a Rust agent runtime differ from a Python library?")
+    )
+    print(out.summary)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a program against a server with these replies; return what it prints and what the server was asked."""
+
+    def run(text, *replies, path=""):
+        with ChatServer(*replies) as server:
+            printed = output_of(text, tmp_path, OPENAI_BASE_URL=server.url + path, OPENAI_API_KEY="sk-test")
+            return printed, server.requests
+
+    return run
+
+
+@pytest.mark.parametrize("path", ["", "/v1"])
+def test_one_call(run, path):
+    printed, [request] = run(ONE_CALL, says("They are quick."), path=path)
+    assert printed == "They are quick."
+    assert (request.path, request.headers["authorization"]) == ("/v1/chat/completions", "Bearer sk-test")
+    assert request.json["model"] == "gpt-4o-mini"
+    assert [message["content"] for message in request.json["messages"]] == [
+        "Answer in one short paragraph.",
+        "Why are Rust runtimes a good fit for agents?",
+    ]
+
+
+def test_typed_input_and_output(run):
+    printed, [request] = run(TYPED, says('{"reply": "Yes.", "confidence": 0.9}'))
+    assert printed == "Yes. 0.9"
+    assert json.loads(request.json["messages"][-1]["content"]) == {"text": "Is the sky blue?"}
+    assert request.json["response_format"]["type"] == "json_schema"
+
+
+def test_junk_is_sent_back_once(run):
+    printed, requests = run(TYPED, says('{"reply": "Yes."}'), says('{"reply": "Yes.", "confidence": 1}'))
+    assert printed == "Yes. 1.0"
+    assert "confidence: Field required" in requests[1].json["messages"][-1]["content"]
+
+
+def test_the_tool_loop(run):
+    printed, [first, second] = run(TOOLS, calls(("get_weather", {"city": "Tokyo"})), says("Sunny, 23 degrees."))
+    assert printed == "Sunny, 23 degrees."
+    [tool] = first.json["tools"]
+    assert (tool["function"]["name"], tool["function"]["parameters"]["required"]) == ("get_weather", ["city"])
+    told = second.json["messages"][-1]
+    assert (told["role"], told["tool_call_id"]) == ("tool", "call_0")
+    assert json.loads(told["content"]) == {"city": "Tokyo", "temp_c": 23, "condition": "sunny"}
+
+
+def test_a_pipeline_finds_its_order(run):
+    replies = ({"points": ["one", "two"]}, {"body": "One and two."}, {"summary": "Both."})
+    printed, requests = run(PIPELINE, *(says(json.dumps(reply)) for reply in replies))
+    assert printed == "Both."
+    asked = [json.loads(request.json["messages"][-1]["content"]) for request in requests]
+    assert asked[1:] == list(replies[:2])
+
+
+def test_a_refused_key_is_an_error_with_a_remedy(tmp_path):
+    refusal = sends(401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}})
+    program = ONE_CALL.replace(
+        "asyncio.run(main())", "try: asyncio.run(main())\nexcept Exception as e: print(type(e).__name__, e)"
+    )
+    with ChatServer(refusal) as server:
+        printed = output_of(program, tmp_path, OPENAI_BASE_URL=server.url, OPENAI_API_KEY="sk-wrong")
+    assert printed.startswith("AuthenticationError")
+    assert "in agent › gpt-4o-mini" in printed
