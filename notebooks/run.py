@@ -1,8 +1,9 @@
 """Run a notebook from top to bottom without a browser, and print what its last cell shows.
 
-    python notebooks/run.py notebooks/01_first_pipeline.ipynb
+    python notebooks/run.py notebooks/01_first_pipeline.ipynb [--save]
 
-The notebook file is left as it is, and what its runs record goes to a folder that is deleted afterward.
+The notebook file is left as it is, unless `--save` puts the fresh outputs into it; what its runs record goes to a
+folder that is deleted afterward.
 Exits with 1 and the cell's own error if a cell fails.
 """
 
@@ -25,9 +26,9 @@ SECONDS_A_CELL = 300
 
 def main() -> int:
     """Run the notebook named on the command line."""
-    path = Path(sys.argv[-1])
+    path = Path(next((word for word in sys.argv[1:] if word != "--save"), ""))
     if path.suffix != ".ipynb" or not path.is_file():
-        print(f"{path} is no notebook. Usage: python notebooks/run.py NOTEBOOK.ipynb", file=sys.stderr)
+        print(f"{path} is no notebook. Usage: python notebooks/run.py NOTEBOOK.ipynb [--save]", file=sys.stderr)
         return 2
     began = time.monotonic()
     try:
@@ -35,6 +36,8 @@ def main() -> int:
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print(f"{path} stopped:\n\n{plain(str(error))}", file=sys.stderr)
         return 1
+    if "--save" in sys.argv:
+        nbformat.write(cleaned(notebook), path)
     print(last_output(notebook))
     print(f"\n{path} ran in {time.monotonic() - began:.1f} s, from top to bottom.")
     print("Open it with `make lab` to watch it live; the other notebooks stand beside it.")
@@ -54,6 +57,14 @@ def execute(path: Path) -> nbformat.NotebookNode:
     with tempfile.TemporaryDirectory(prefix="quire-") as home:
         environment = {**os.environ, "QUIRE_HOME": home}
         client.execute(cwd=str(path.parent), env=environment)
+    return notebook
+
+
+def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what differs from one run to the next without meaning anything."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("widgets", None)
     return notebook
 
 

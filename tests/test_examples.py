@@ -1,4 +1,4 @@
-"""Every example a reader can see works: in docstrings, and in the README. One process, no network, a house of its own."""
+"""Every example a reader can see works: in docstrings, and in the README. No network, a house of its own."""
 
 import doctest
 import re

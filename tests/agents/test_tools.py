@@ -61,11 +61,11 @@ def test_parameters_or_one_model_become_the_schema():
 
 def test_names_that_pydantic_has_methods_for_are_ordinary_parameters():
     @Tool
-    def store(json: str, schema: str, copy: bool = False) -> str:
+    def store(json: str, schema: str, copy: int = 2) -> str:
         """Store."""
         return f"{json} {schema} {copy}"
 
-    assert told([store], ToolUse("store", {"json": "a", "schema": "b"})) == [("a b False", False)]
+    assert told([store], ToolUse("store", {"json": "a", "schema": "b"})) == [("a b 2", False)]
 
 
 def test_what_is_not_an_object_is_wrapped_with_its_definitions_at_the_root():

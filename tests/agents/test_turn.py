@@ -69,7 +69,7 @@ def test_a_turn_from_question_to_value():
 
 
 def test_tools_are_used_and_their_results_go_back_in_order():
-    ask, use, again, done = played([asks("look", "find"), says('{"score": 3}')])
+    _, use, again, done = played([asks("look", "find"), says('{"score": 3}')])
     assert [call.tool for call in use.calls] == ["look", "find"]
     assert [part.text for part in again.request.messages[-1].parts] == ["look found", "find found"]
     assert isinstance(done, turns.Done)

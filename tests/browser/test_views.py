@@ -45,7 +45,8 @@ def lookup(order_id: int) -> dict:
     "Look up an order."
     return {"order": order_id, "state": "late"}
 
-script = [ToolUse("lookup", {"order_id": 8841}), "It is late. <script>window.hacked = 1</script><img src=x onerror='hacked=1'>"]
+hostile = "It is late. <script>window.hacked = 1</script><img src=x onerror='hacked=1'>"
+script = [ToolUse("lookup", {"order_id": 8841}), hostile]
 desk = Agent(ScriptedModel(script), "Help the customer.", tools=[lookup])
 """
 
@@ -257,8 +258,8 @@ CONTRASTS = """root => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const rgb = color => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
   const ground = node => { for (; node; node = node.parentElement) {
     const box = node.matches?.('.node') ? getComputedStyle(node.querySelector('.box')).fill : null;
     const color = rgb(box ?? getComputedStyle(node).backgroundColor); if (color[3] === 255) return color; }

@@ -30,7 +30,7 @@ def answer(log, span, text):
 
 
 async def until(log, count, store):
-    while len(await store.read(log.stream)) < count:
+    while len(await store.read(log.stream)) < count:  # noqa: ASYNC110 - a store tells nobody
         await asyncio.sleep(0.005)
 
 

@@ -23,7 +23,7 @@ def talk(*replies):
     return run
 
 
-def test_runs_of_another_process_are_listed_newest_first(tmp_path, quire_home):
+def test_runs_of_another_process_are_listed_newest_first(quire_home):
     [earlier] = output_of(
         """
         from quire import Step

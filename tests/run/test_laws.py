@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from contextlib import suppress
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -82,10 +83,8 @@ def run_of(script, *, alone, stop_after):
 
 
 async def _settled(run):
-    try:
+    with suppress(Exception):  # any end will do
         await run
-    except Exception:  # noqa: BLE001 - any end will do
-        pass
 
 
 def lasting(events):

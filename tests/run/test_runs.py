@@ -216,9 +216,7 @@ async def test_current_context_is_the_innermost_and_gone_afterwards():
 
 async def test_a_stream_brings_words_before_the_run_is_over():
     agent = Agent(ScriptedModel(["three little words"]), "Talk.", name="talker")
-    seen = []
-    async for event in agent.stream("go"):
-        seen.append((event.kind, getattr(event, "text", None)))
+    seen = [(event.kind, getattr(event, "text", None)) async for event in agent.stream("go")]
     words = [text for kind, text in seen if kind == "delta"]
     assert words == ["three ", "little ", "words"]
     assert seen.index(("delta", "three ")) < seen.index(("responded", None))
@@ -243,8 +241,9 @@ async def test_breaking_out_of_a_stream_cancels_the_run_soon():
 
 
 async def _ended(run):
-    while not run.finished:
-        await asyncio.sleep(0.005)
+    ended = asyncio.Event()
+    run.when_ended(ended.set)
+    await ended.wait()
 
 
 async def test_a_stream_raises_the_runs_error_after_its_events():
@@ -253,9 +252,13 @@ async def test_a_stream_raises_the_runs_error_after_its_events():
         raise KeyError("gone")
 
     seen = []
-    with pytest.raises(KeyError, match="gone"):
+
+    async def watch():
         async for event in broken.stream(1):
-            seen.append(event.kind)
+            seen.append(event.kind)  # noqa: PERF401 - the list is wanted although it raises
+
+    with pytest.raises(KeyError, match="gone"):
+        await watch()
     assert seen == ["started", "failed"]
 
 

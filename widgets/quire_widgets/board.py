@@ -8,6 +8,7 @@ run has ended, so that the saved notebook shows how it went.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import secrets
 import threading
 import time
@@ -51,7 +52,9 @@ class Board:
         self._publish(name, view, update=False)
         run = view.running if isinstance(view, RunView) else None
         if run is not None:
-            run.when_ended(lambda: self._publish(name, view, update=True))
+            # In a context of its own, so that it counts as output of the cell that runs now: tools that execute
+            # notebooks listen to that one only.
+            run.when_ended(lambda: contextvars.Context().run(self._publish, name, view, update=True))
 
     def _publish(self, name: str, view: View, *, update: bool) -> None:
         picture = view.still()
