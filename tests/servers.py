@@ -177,6 +177,8 @@ class ChatServer:
         finally:
             writing.cancel()
             leaving.cancel()
+            # The reader serves the next request of this connection only when nobody else waits at it.
+            await asyncio.wait({writing, leaving})
 
 
 async def _request(reader: asyncio.StreamReader) -> Request:

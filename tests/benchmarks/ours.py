@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ from quire import LLM
 from quire.adapters.stores.file import FileStore
 from quire.adapters.stores.memory import MemoryStore
 from quire.core.ports import Store
-from quire.run.runtime import keep_in
+from quire.run.runtime import home, keep_in
 from tests.benchmarks.chat import MODEL
 
 __all__ = ["llm", "on_disk", "recorded"]
@@ -36,5 +35,5 @@ def recorded(work: Callable[[], Awaitable[T]], store: Store | None = None) -> Ca
 
 
 def on_disk() -> Store:
-    """Return the store that people have by default, in a folder of its own that the system clears away."""
-    return FileStore(Path(mkdtemp(prefix="quire-benchmark-")))
+    """Return the store that people have by default, in a new folder."""
+    return FileStore(mkdtemp(dir=home()))

@@ -103,7 +103,7 @@ def _as_prose(data: dict[str, Any]) -> str:
     """Write an object's values as text, sentences first: what is worth repeating is rarely the version number."""
     told = flattened(data)
     prose = [words for words in told if len(words.split()) > _FEW]
-    sizes = [f"{spaced(name)}: {len(value)}" for name, value in data.items() if isinstance(value, list)]
+    sizes = [f"{spaced(name)}: {len(rows(value))}" for name, value in data.items() if isinstance(value, list)]
     lead = prose or ([f"{', '.join(sizes)}."] if len(sizes) > 1 else [])
     return " ".join([*lead, *(words for words in told if words not in prose)])
 
