@@ -35,6 +35,8 @@ PUBLIC = {
         "Agent",
         "LLM",
         "Pipeline",
+        "Process",
+        "Retry",
         "Run",
         "Step",
         "Tool",

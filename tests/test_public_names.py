@@ -20,6 +20,8 @@ def test_the_everyday_names():
         "LLM",
         "Agent",
         "Pipeline",
+        "Process",
+        "Retry",
         "Run",
         "Step",
         "Tool",

@@ -53,6 +53,7 @@ values: dict[Any, st.SearchStrategy[Any]] = {
     ),
     Usage | None: st.none() | st.builds(Usage, cached_input_tokens=st.none() | st.integers(0)),
     int: st.integers(0, 10**9),
+    int | None: st.none() | st.integers(0, 10**9),
     bool: st.booleans(),
     float: st.floats(0, 4e9),
 }

@@ -41,7 +41,7 @@ async def test_a_failure_stops_its_siblings_at_once_whichever_came_first(order):
     assert (found["join"].kind, found["join"].reason) == ("skipped", "needs `fails`, which failed")
     assert found["flow"].origin == found["fails"].span
     assert found["flow"].where == "flow › fails"
-    assert raised.value.__notes__ == [f"in flow › fails (run {run.id})"]
+    assert raised.value.__notes__ == [f"in flow › fails (run {run.id})", "skipped because of it: join"]
     assert tasks_left() == []
     head = run.fold().head()
     assert head["error"]["path"] == "flow › fails"

@@ -177,7 +177,13 @@ def test_pipelines_in_pipelines():
     outer = Pipeline(inner, plan)
     run = outer.start(Question(text="a b c"))
     assert run.wait().summary == "a and b"
-    assert [node["id"] for node in outer.graph()["nodes"]] == ["plan", "inner"]
+    graph = outer.graph()
+    assert [node["id"] for node in graph["nodes"]] == ["plan", "inner/write", "inner/condense"]
+    assert [(group["id"], group["nodes"]) for group in graph["groups"]] == [
+        ("inner", ["inner/write", "inner/condense"])
+    ]
+    ways = [(edge["source"], edge["target"]) for edge in graph["edges"]]
+    assert ways == [(None, "plan"), ("inner/write", "inner/condense"), ("plan", "inner"), ("inner", None)]
     assert run.nodes["node"].tolist() == ["outer", "plan", "inner", "inner/write", "inner/condense"]
 
 
@@ -193,6 +199,7 @@ def test_a_nameless_pipeline_around_a_nameless_pipeline():
     assert {node: state["status"] for node, state in shown["nodes"].items()} == {
         "plan": "succeeded",
         "pipeline": "succeeded",
+        "pipeline/write": "succeeded",
     }
     assert shown["head"]["done"] == shown["head"]["total"] == 2
 

@@ -29,7 +29,7 @@ def norm(point: Point, scale: float) -> float:
 def test_a_step_says_what_it_takes_gives_and_is():
     assert (norm.takes(), norm.output, norm.name, norm.kind) == ((Point, float), float, "norm", "step")
     assert (norm.__doc__, norm.description) == ("Measure a point.", "Measure a point.")
-    assert repr(norm) == "<step norm: tuple[Point, float] -> float>"
+    assert repr(norm) == "<step norm: (Point, float) -> float>"
 
 
 def test_calling_it_calls_the_function_outside_of_any_run():

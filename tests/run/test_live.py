@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from quire import Agent, Pipeline, Step, Tool
+from quire.events import Delta, Requested, Started
 from quire.testing import ScriptedModel, ToolUse
 from quire.views.details import details
-from tests.kit import Draft, Outline, Question
+from quire.views.live import RunFold
+from tests.kit import Draft, Outline, Question, patched, plain
 
 
 def states(run):
@@ -66,11 +68,11 @@ async def test_what_was_being_written_when_a_call_failed_is_not_left_standing():
                 yield piece
                 raise ConnectionError("cut")
 
-    run = Agent(Cut(["some words"]), "x", name="a").start("go")
-    run.log.subscribe(lambda _: None)
+    run, fold = Agent(Cut(["some words"]), "x", name="a").start("go"), RunFold()
+    run.log.subscribe(fold.apply)
     with pytest.raises(ConnectionError):
         await run
-    message = run.fold().snapshot()["messages"][-1]
+    message = fold.snapshot()["messages"][-1]
     assert (message["parts"], message["writing"], message["error"]) == ([], False, "failed: cut")
 
 
@@ -84,12 +86,27 @@ async def test_a_reply_being_written_is_seen_by_who_comes_late():
                 await go.wait()
 
     run = Agent(Slow(["some words"]), "x", name="a").start("go")
-    run.log.subscribe(lambda _: None)
     await asyncio.sleep(0.01)
-    message = run.fold().snapshot()["messages"][-1]
+    fold = run.fold()
+    message = fold.snapshot()["messages"][-1]
     assert (message["parts"], message["writing"]) == ([{"type": "text", "text": "some "}], True)
     go.set()
     await run
+
+
+def test_words_in_a_snapshot_do_not_come_once_more_with_the_next_patch():
+    fold = RunFold()
+    at = {"at": 0.0, "run": "r", "parent": "1"}
+    fold.apply(Started(seq=1, at=0.0, run="r", span="1", parent=None, name="a", of="agent"))
+    fold.apply(Requested(seq=2, span="2", agent="a", provider="p", model="m", messages=1, **at))
+    fold.patch()
+    fold.apply(Delta(seq=2, span="2", text="once ", **at))
+    page = plain(fold.snapshot())
+    fold.apply(Delta(seq=2, span="2", text="more", **at))
+    page = patched(page, plain(fold.patch()))
+    assert page["messages"][-1]["parts"] == [{"type": "text", "text": "once more"}]
+    fold.apply(Delta(seq=2, span="2", text="!", **at))
+    assert fold.patch()["messages"] == [{"id": "1", "append": (0, "!")}]
 
 
 async def test_a_part_of_a_run_reads_as_a_run_of_its_own():

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from quire.agents.llm import LLM
     from quire.agents.tool import Tool
     from quire.flow.pipeline import Pipeline
+    from quire.flow.process import Process
     from quire.flow.step import Step
     from quire.run.context import current_context
     from quire.run.history import costs, load, runs
+    from quire.run.retry import Retry
     from quire.run.run import Run
 
 __all__ = [
     "LLM",
     "Agent",
     "Pipeline",
+    "Process",
+    "Retry",
     "Run",
     "Step",
     "Tool",
@@ -44,6 +48,8 @@ _HOMES = {
     "LLM": "quire.agents.llm",
     "Agent": "quire.agents.agent",
     "Pipeline": "quire.flow.pipeline",
+    "Process": "quire.flow.process",
+    "Retry": "quire.run.retry",
     "Run": "quire.run.run",
     "Step": "quire.flow.step",
     "Tool": "quire.agents.tool",

@@ -1,12 +1,15 @@
 // The graph of a flow or of a run: Graphviz places, this paints, and a change of status repaints one node.
 
 import { set, svg } from "./dom";
+import { EdgeShape, labelWidth, links, passing, shownBy, type Link } from "./edge";
 import { Field } from "./field";
-import { arrange, depths, MARGIN, type Arrow, type Box, type Layout, type PlacedArrow } from "./layout";
+import { captionWidth, GroupShape } from "./group";
+import { arrange, MARGIN, type Direction, type Draft, type Layout } from "./layout";
 import { Ruler } from "./measure";
+import { Nest } from "./nest";
 import { NodeShape, size } from "./node";
-import type { Graph, GraphEdge, GraphNode, NodeState } from "./protocol";
-import { flow, isLive } from "./status";
+import type { Graph, GraphNode, NodeState } from "./protocol";
+import { isLive } from "./status";
 import { neighbor, type Step } from "./steps";
 
 export type NodeStates = ReadonlyMap<string, NodeState>;
@@ -28,9 +31,13 @@ export class GraphView {
   readonly #svg = svg("svg", { class: "dag", role: "figure" });
   readonly #field = new Field(this.#svg, (text) => this.#found(text));
   readonly #shapes = new Map<string, NodeShape>();
-  readonly #edges = new Map<string, { edge: GraphEdge; root: SVGGElement }[]>();
+  readonly #groups = new Map<string, GroupShape>();
+  /** What to repaint when a node or a group changes. */
+  readonly #edges = new Map<string, { link: Link; shape: EdgeShape }[]>();
   readonly #sight: IntersectionObserver;
   #graph: Graph = { name: "", kind: "", nodes: [], edges: [] };
+  #nest = new Nest([]);
+  #links: Link[] = [];
   #states: NodeStates | null = null;
   #layout: Layout | null = null;
   #room = 0;
@@ -55,20 +62,29 @@ export class GraphView {
     const same = JSON.stringify(graph) === JSON.stringify(this.#graph);
     this.#graph = graph;
     this.#states = states;
-    if (!same) this.#shapes.clear();
-    if (same && this.#layout) this.repaint(graph.nodes.map((node) => node.id));
+    if (!same) this.#take(graph);
+    if (same && this.#layout) this.repaint([...graph.nodes.map(({ id }) => id), ...this.#groups.keys()]);
     else void this.#arrange();
   }
 
-  /** Paint the nodes that changed and the edges that touch them. */
+  #take({ nodes, groups, edges }: Graph): void {
+    const ids = nodes.map(({ id }) => id);
+    this.#shapes.clear();
+    this.#groups.clear();
+    this.#nest = new Nest(ids, groups);
+    this.#links = links(edges, new Set(ids), this.#nest, this.#states !== null);
+  }
+
+  /** Paint the nodes and groups that changed and the edges that touch them. */
   repaint(ids: Iterable<string>): void {
     const changed = new Set(ids);
     for (const id of changed) {
       this.#shapes.get(id)?.show(this.#state(id), this.#options.now());
-      for (const { edge, root } of this.#edges.get(id) ?? []) set(root, { "data-flow": this.#flow(edge) });
+      this.#groups.get(id)?.show(this.#state(id));
+      for (const { link, shape } of this.#edges.get(id) ?? []) shape.show(this.#passing(link));
     }
     this.#calm();
-    if (this.#outgrown(changed)) void this.#arrange();
+    if (this.#isOutgrown(changed)) void this.#arrange();
   }
 
   /** A turning arc repaints its surroundings in every frame; a crowd of them turns in steps. */
@@ -80,10 +96,9 @@ export class GraphView {
 
   /** Time has passed: only what is under way says something new. */
   tick(): void {
-    for (const [id, shape] of this.#shapes) {
-      const state = this.#state(id);
-      if (state?.started_at != null && isLive(state.status)) shape.tell(state, this.#options.now());
-    }
+    const live = [...this.#shapes].filter(([id]) => isMoving(this.#state(id)));
+    for (const [id, shape] of live) shape.tell(this.#state(id), this.#options.now());
+    if (this.#isOutgrown(live.map(([id]) => id))) void this.#arrange();
   }
 
   select(id: string | null): void {
@@ -101,42 +116,63 @@ export class GraphView {
     const turn = ++this.#turn;
     if (room === 0) return;
     const ruler = new Ruler(this.root);
-    const arrows = this.#arrows(ruler);
-    const sizes = (direction: "LR" | "TB") => this.#graph.nodes.map((node) => size(node, this.#state(node.id), direction, ruler));
-    const wide = this.#states ? evened(sizes("LR"), arrows) : sizes("LR");
-    const layout = await arrange(wide, sizes("TB"), arrows, room);
+    const arrows = this.#links.map((link) => ({ ...link.edge, label: labelWidth(link, ruler), isReturn: link.loop !== null }));
+    const frames = new Map([...this.#nest.groups.values()].map((group) => [group.id, captionWidth(group, this.#state(group.id), ruler)]));
+    const layout = await arrange(this.#drafts(ruler), arrows, room, { nest: this.#nest, frames, even: this.#states !== null });
     if (turn !== this.#turn) return;
     this.#room = room;
     this.#layout = layout;
     this.#paint(layout, ruler);
   }
 
-  /** In a run the nodes say what was made; the open ends and their types belong to the flow's own card. */
-  #arrows(ruler: Ruler): Arrow[] {
-    return this.#visibleEdges().map(({ source, target, label }) => ({
-      source,
-      target,
-      label: this.#states || !label ? 0 : ruler.width(label, "code"),
-    }));
+  /** In a run left to right with every reason first; then left to right, then top down, with what must be said. */
+  #drafts(ruler: Ruler): Draft[] {
+    const draft = (direction: Direction, full: boolean) => ({ direction, boxes: this.#graph.nodes.map((node) => this.#size(node, direction, full, ruler)) });
+    const wide = this.#states && this.#graph.nodes.length <= FEW ? [draft("LR", true), draft("LR", false)] : [draft("LR", false)];
+    return [...wide, draft("TB", false)];
   }
 
-  #visibleEdges(): GraphEdge[] {
-    const known = new Set(this.#graph.nodes.map((node) => node.id));
-    const ends = ({ source, target }: GraphEdge) => [source, target].filter((end) => end !== null);
-    return this.#graph.edges.filter((edge) => ends(edge).every((end) => known.has(end)) && ends(edge).length > (this.#states ? 1 : 0));
+  #size(node: GraphNode, direction: Direction, full: boolean, ruler: Ruler): ReturnType<typeof size> {
+    const race = this.#nest.home(node.id)?.kind === "race";
+    return size(node, this.#state(node.id), { direction, full, race }, this.#options.now(), ruler);
   }
 
   #paint(layout: Layout, ruler: Ruler): void {
-    this.#edges.clear();
-    const edges = this.#visibleEdges().map((edge, index) => this.#drawEdge(edge, layout.arrows[index]!));
+    const groups = [...this.#nest.groups.values()].map((group) => this.#drawGroup(group.id, layout, ruler));
+    const edges = this.#drawEdges(layout);
     const ends = layout.arrows.flatMap((arrow) => arrow.ends).map(({ x, y }) => svg("circle", { class: "end", cx: x, cy: y, r: 2.5 }));
+    const labels = edges.map(({ label }) => label).filter((label) => label !== null);
     const nodes = this.#graph.nodes.map((node) => this.#drawNode(node, layout, ruler));
     const focused = this.#svg.contains(document.activeElement) ? (document.activeElement as SVGElement) : null;
-    this.#svg.replaceChildren(...edges, ...ends, ...nodes);
+    this.#svg.replaceChildren(...groups, ...edges.map(({ root }) => root), ...ends, ...labels, ...nodes);
     focused?.focus({ preventScroll: true });
     set(this.#svg, { "aria-label": `Graph of ${this.#graph.name}`, viewBox: viewBox(layout) });
     this.#calm();
     this.#field.hold(layout, this.#room, this.#states !== null);
+  }
+
+  #drawGroup(id: string, layout: Layout, ruler: Ruler): SVGElement {
+    const shape = this.#groups.get(id) ?? new GroupShape(this.#nest.groups.get(id)!, ruler);
+    this.#groups.set(id, shape);
+    shape.place(layout.groups.get(id)!);
+    shape.show(this.#state(id));
+    return shape.root;
+  }
+
+  #drawEdges({ arrows }: Layout): EdgeShape[] {
+    this.#edges.clear();
+    return this.#links.map((link, index) => {
+      const shape = new EdgeShape(link, arrows[index]!);
+      shape.show(this.#passing(link));
+      for (const id of shownBy(link, this.#nest)) this.#watch(id, link, shape);
+      return shape;
+    });
+  }
+
+  #watch(id: string, link: Link, shape: EdgeShape): void {
+    const watched = this.#edges.get(id);
+    if (watched) watched.push({ link, shape });
+    else this.#edges.set(id, [{ link, shape }]);
   }
 
   #drawNode(node: GraphNode, layout: Layout, ruler: Ruler): SVGElement {
@@ -159,26 +195,19 @@ export class GraphView {
     }
   }
 
-  #drawEdge(edge: GraphEdge, placed: PlacedArrow): SVGGElement {
-    const { x, y } = placed.label;
-    const label = !this.#states && edge.label ? svg("text", { class: "mono", x, y: y + 4, "text-anchor": "middle" }, edge.label) : null;
-    const tip = svg("path", { class: "tip", d: placed.tip });
-    const root = svg("g", { class: "edge", "data-flow": this.#flow(edge) }, svg("path", { d: placed.line }), tip, label);
-    for (const end of [edge.source, edge.target]) if (end !== null) this.#edges.set(end, [...(this.#edges.get(end) ?? []), { edge, root }]);
-    return root;
+  #state(id: string): NodeState | null {
+    return this.#states?.get(id) ?? null;
   }
 
-  #state(id: string | null): NodeState | null {
-    return (id !== null && this.#states?.get(id)) || null;
+  #passing(link: Link): string {
+    return this.#states ? passing(link, this.#nest, (id) => this.#state(id)) : "done";
   }
 
-  #flow(edge: GraphEdge): string {
-    return this.#states ? flow(this.#state(edge.source), this.#state(edge.target)) : "done";
-  }
-
-  /** A fan-out that shows its items needs a taller box than the one it was given. */
-  #outgrown(ids: Set<string>): boolean {
-    return [...ids].some((id) => this.#state(id)?.progress != null && (this.#layout?.boxes.get(id)?.height ?? 66) < 66);
+  /** A node that has more to say than it has room for needs a larger box than the one it was given. */
+  #isOutgrown(ids: Iterable<string>): boolean {
+    const now = this.#options.now();
+    for (const id of ids) if (this.#states?.has(id) && this.#shapes.get(id)?.isOutgrown(this.#state(id)!, now)) return true;
+    return false;
   }
 
   #resized(): void {
@@ -209,18 +238,15 @@ export class GraphView {
     if (id === undefined || !this.#layout) return;
     if (event.key === "Enter" || event.key === " ") this.#press(event.target);
     else if (event.key === "Escape") this.select(null);
-    else if (step) this.#shapes.get(neighbor(id, step, this.#layout, this.#visibleEdges()) ?? id)?.root.focus();
+    else if (step) this.#shapes.get(neighbor(id, step, this.#layout, this.#graph.edges, this.#nest) ?? id)?.root.focus();
     else return;
     event.preventDefault();
   }
 }
 
-/** One width a column, so that a run reads as a table of stages. */
-function evened(boxes: Box[], arrows: Arrow[]): Box[] {
-  const { depth } = depths(boxes, arrows);
-  const widest = new Map<number, number>();
-  for (const box of boxes) widest.set(depth.get(box.id)!, Math.max(widest.get(depth.get(box.id)!) ?? 0, box.width));
-  return boxes.map((box) => ({ ...box, width: widest.get(depth.get(box.id)!)! }));
+/** Says something new as time passes. */
+function isMoving(state: NodeState | null): boolean {
+  return state?.started_at != null && isLive(state.status);
 }
 
 function viewBox({ width, height }: Layout): string {

@@ -18,7 +18,7 @@ const PRACTICE = `digraph { splines=polyline ${Array.from({ length: 60 }, (_, n)
 /** What Graphviz says of a placed graph, as far as we read it; y grows downward. */
 export interface Plan {
   bb: string;
-  objects?: { name: string; pos?: string }[];
+  objects?: { name: string; pos?: string; bb?: string }[];
   edges?: { pos?: string; lp?: string }[];
 }
 

@@ -1,8 +1,9 @@
 // What is known of the selected node: before a run its facts, in a run what went in and came out.
 
 import { callCard } from "./call";
-import { html, type Child } from "./dom";
+import { html, set, type Child } from "./dom";
 import { failurePanel } from "./failure";
+import { ItemTable } from "./items";
 import type { Details, Fields, GraphNode, TypeFacts, Value } from "./protocol";
 import { statusMark } from "./status";
 import { Tabs } from "./tabs";
@@ -12,46 +13,73 @@ const PROSE = new Set(["str", "text", ""]);
 
 type Page = { id: string; label: string; content: () => Child[] };
 
-/** The inspector of a run. It keeps the chosen tab from node to node. */
+/** The inspector of a run. It keeps the chosen tab from node to node; of a fan-out the items come first. */
 export class Inspector {
-  readonly root = html("section", { class: "panel sunk inspector", "aria-label": "Inspector", hidden: true });
+  readonly root: HTMLElement;
+  readonly #title = html("div", { class: "row wrap inspector-title" });
+  readonly #failure = html("div", { class: "inspector-failure" });
   readonly #tabs = new Tabs("Details", (id) => this.#turn(id));
+  readonly #facts = html("div");
+  readonly #body = html("div", {}, this.#tabs.panel, this.#facts);
+  #items = new ItemTable();
   #pages: Page[] = [];
+  #node = "";
   #shown = "";
 
+  constructor() {
+    const parts = [this.#title, this.#failure, this.#tabs.root, this.#body];
+    this.root = html("section", { class: "panel sunk inspector", "aria-label": "Inspector", hidden: true }, ...parts);
+  }
+
+  /** What stays the same stays in the page: a node that works is shown many times, and the reader may be inside. */
   show(details: Details): void {
     const text = JSON.stringify(details);
     if (text === this.#shown && !this.root.hidden) return;
     this.#shown = text;
-    this.#pages = pagesOf(details);
-    this.#tabs.root.setAttribute("aria-label", details.title);
-    this.#tabs.offer(this.#pages, "output");
-    this.#turn(this.#tabs.chosen);
-    const facts = details.facts.length > 0 ? factList(details.facts) : null;
-    const pages = this.#pages.length > 0;
-    this.root.replaceChildren(
-      title(details),
-      ...(pages ? [this.#tabs.root] : []),
-      html("div", { class: pages ? "two" : "one" }, pages ? this.#tabs.panel : null, facts),
-    );
-    if (details.error) this.root.firstChild!.after(failurePanel(details.error));
     this.root.hidden = false;
+    this.#title.replaceChildren(...title(details));
+    this.#failure.replaceChildren(...(details.error ? [failurePanel(details.error)] : []));
+    this.#facts.replaceChildren(...(details.facts.length > 0 ? [factList(details.facts)] : []));
+    this.#offer(details);
   }
 
   hide(): void {
     this.root.hidden = true;
   }
 
+  #offer(details: Details): void {
+    const isOther = details.node !== this.#node;
+    this.#node = details.node;
+    if (isOther) this.#items = new ItemTable();
+    this.#pages = [...this.#itemPage(details), ...pagesOf(details)];
+    set(this.#tabs.root, { "aria-label": details.title, hidden: this.#pages.length === 0 });
+    set(this.#body, { class: this.#pages.length === 0 ? "one" : details.facts.length > 0 ? "two" : "one" });
+    this.#tabs.offer(this.#pages, "output");
+    if (isOther && details.items?.length) this.#tabs.choose("items");
+    else this.#turn(this.#tabs.chosen);
+  }
+
+  #itemPage({ items = [], items_total = 0 }: Details): Page[] {
+    if (items.length === 0) return [];
+    const content = () => {
+      this.#items.show(items, items_total);
+      return [this.#items.root];
+    };
+    return [{ id: "items", label: `Items ${words.whole(Math.max(items_total, items.length))}`, content }];
+  }
+
   #turn(id: string): void {
-    const page = this.#pages.find((page) => page.id === id);
-    this.#tabs.panel.replaceChildren(...((page?.content() ?? []) as Node[]));
+    const content = (this.#pages.find((page) => page.id === id)?.content() ?? []) as Node[];
+    // Taking a part out and putting it back would lose what is scrolled and focused in it.
+    if (content.length !== 1 || content[0] !== this.#tabs.panel.firstChild) this.#tabs.panel.replaceChildren(...content);
+    set(this.#body, { "data-page": id });
   }
 }
 
-function title({ title, status, path, reason }: Details): HTMLElement {
+function title({ title, status, path, reason }: Details): HTMLElement[] {
   const trail = path.split(" › ").slice(0, -1).join(" › ");
   const beside = [reason, trail].filter(Boolean).map((text) => html("span", { class: "soft" }, text));
-  return html("div", { class: "row wrap inspector-title" }, html("h3", {}, title), statusMark(status), ...beside);
+  return [html("h3", {}, title), statusMark(status), ...beside];
 }
 
 /** Only the tabs that have something to show. */

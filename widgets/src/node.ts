@@ -1,57 +1,47 @@
 // One node of the graph: how large it must be, and its painting, which follows its status.
 
+import { Cells } from "./cells";
 import { say, set, svg } from "./dom";
 import { icon } from "./icons";
 import type { Box, Direction, Point } from "./layout";
 import type { Ruler } from "./measure";
 import type { GraphNode, NodeState, Status } from "./protocol";
-import { elapsed } from "./status";
-import * as words from "./words";
+import { barest, fitting, reserved } from "./second";
 
 const PADDING = 12;
 const GLYPH = 20;
 const HEIGHT = { plain: 48, fanOut: 66 };
 const LEAST = 96;
 const MOST = 240;
-// Room that every node keeps for its own end, so that a status never moves the graph.
-const RESERVED = "succeeded · 29.6 s";
-const MOST_CELLS = 48;
 
-/** How much a node says: all of it left to right, the bare status top down. */
-export function size(node: GraphNode, state: NodeState | null, direction: Direction, ruler: Ruler): Box {
-  const kind = kindShown(state, direction) ? 16 + ruler.width(node.kind, "small") : 0;
+export interface Look {
+  direction: Direction;
+  /** Say the reason in full, not only what must be said. */
+  full: boolean;
+  /** A runner of a race, which is going to win or to lose. */
+  race: boolean;
+}
+
+/** How much room a node takes: all that it has to say, or as little as it can do with. */
+export function size(node: GraphNode, state: NodeState | null, look: Look, now: number, ruler: Ruler): Box {
+  const kind = kindShown(node, state, look.direction) ? 16 + ruler.width(node.kind, "small") : 0;
   const title = ruler.width(node.title, "title") + kind;
-  const seconds = state ? [RESERVED, secondLine(state, direction, 0).join(" · ")] : [node.note ?? ""];
-  const second = Math.max(...seconds.map((line) => ruler.width(line, "small")));
+  const fanOut = isFanOut(node, state);
+  const second = state ? reserved(state, now, ruler, { ...look, fanOut }) : ruler.width(node.note ?? "", "small");
   const width = Math.max(title, second) + indent(state) + PADDING;
   return {
     id: node.id,
     width: Math.min(MOST, Math.max(LEAST, Math.ceil(width / 4) * 4)),
-    height: state?.progress ? HEIGHT.fanOut : HEIGHT.plain,
+    height: state && fanOut ? HEIGHT.fanOut : HEIGHT.plain,
   };
 }
 
-/** The status word, then what is worth knowing beside it. */
-export function secondLine(state: NodeState, direction: Direction, now: number): string[] {
-  const time = elapsed(state.started_at, state.ended_at, now);
-  const spent = time === null ? null : words.seconds(time);
-  const reason = direction === "LR" ? state.reason : null;
-  const attempt = direction === "LR" && state.attempt > 1 ? `attempt ${state.attempt}` : null;
-  const beside: Record<Status, (string | null)[]> = {
-    pending: [reason],
-    running: [state.progress ? state.progress.join(" of ") : spent, attempt],
-    waiting: [reason, spent],
-    succeeded: [reason, spent, attempt],
-    failed: [reason, spent, attempt],
-    skipped: [reason],
-    cancelled: [reason, spent],
-  };
-  const rest = beside[state.status].filter(Boolean).join(", ");
-  return rest ? [state.status, rest] : [state.status];
+function isFanOut(node: GraphNode, state: NodeState | null): boolean {
+  return node.kind === "each" || state?.progress != null;
 }
 
-function kindShown(state: NodeState | null, direction: Direction): boolean {
-  return !state || (direction === "LR" && !state.progress);
+function kindShown(node: GraphNode, state: NodeState | null, direction: Direction): boolean {
+  return !state || (direction === "LR" && !isFanOut(node, state));
 }
 
 function indent(state: NodeState | null): number {
@@ -76,7 +66,7 @@ export class NodeShape {
   readonly #word = svg("tspan", { class: "word" });
   readonly #rest = document.createTextNode("");
   readonly #second = svg("text", { y: 37 }, this.#word, this.#rest);
-  readonly #cells = svg("g");
+  readonly #cells = new Cells();
 
   constructor(node: GraphNode, ruler: Ruler) {
     this.#node = node;
@@ -92,7 +82,7 @@ export class NodeShape {
     const parts = [this.#kind, this.#second, ...(this.#glyph ? [this.#glyph] : [])];
     if (full) this.root.prepend(this.#ring);
     if (full) this.root.append(...parts);
-    else for (const part of [this.#ring, this.#sheet, this.#cells, ...parts]) part.remove();
+    else for (const part of [this.#ring, this.#sheet, this.#cells.root, ...parts]) part.remove();
     if (full) this.#flesh(state, now);
   }
 
@@ -106,7 +96,7 @@ export class NodeShape {
     set(this.#kind, { x: width - PADDING });
     set(this.#title, { x: indent(state) });
     set(this.#second, { x: indent(state) });
-    say(this.#kind, kindShown(state, direction) ? this.#node.kind : "");
+    say(this.#kind, kindShown(this.#node, state, direction) ? this.#node.kind : "");
     this.#entitle(state);
   }
 
@@ -119,19 +109,29 @@ export class NodeShape {
 
   #flesh(state: NodeState | null, now: number): void {
     if (state && state.status !== this.#status) this.#mark(state.status);
-    this.#stack(state ? state.progress !== null : this.#node.kind === "each");
-    this.#count(state?.progress ?? null);
+    const fanOut = isFanOut(this.#node, state);
+    this.#stack(fanOut);
+    this.#count(fanOut ? state : null);
     this.tell(state, now);
+  }
+
+  /** Has what must be said become too long, or the box too low? Then the graph has to be laid out anew. */
+  isOutgrown(state: NodeState, now: number): boolean {
+    const { width, height } = this.#box;
+    const tight = this.#full && this.#ruler.width(barest(state, now), "small") > this.#room(state) + 1;
+    return (tight && width < MOST) || (isFanOut(this.#node, state) && height < HEIGHT.fanOut);
   }
 
   /** Only the words of the second line: called while time passes. */
   tell(state: NodeState | null, now: number): void {
     if (!this.#full) return;
-    const [word = "", rest] = state ? secondLine(state, this.#direction, now) : ["", this.#node.note ?? ""];
-    const room = this.#box.width - indent(state) - PADDING - this.#ruler.width(word, "small");
-    say(this.#word, word);
-    const line = rest ? this.#ruler.cut(word ? ` · ${rest}` : rest, "small", room + 1) : "";
+    const line = state ? fitting(state, now, this.#ruler, this.#room(state) + 1) : this.#ruler.cut(this.#node.note ?? "", "small", this.#room(null) + 1);
+    say(this.#word, state?.status ?? "");
     if (this.#rest.data !== line) this.#rest.data = line;
+  }
+
+  #room(state: NodeState | null): number {
+    return this.#box.width - indent(state) - PADDING;
   }
 
   press(pressed: boolean): void {
@@ -139,9 +139,8 @@ export class NodeShape {
   }
 
   #entitle(state: NodeState | null): void {
-    const kind = kindShown(state, this.#direction) ? 16 + this.#ruler.width(this.#node.kind, "small") : 0;
-    const room = this.#box.width - indent(state) - PADDING - kind;
-    say(this.#title, this.#ruler.cut(this.#node.title, "title", room + 1));
+    const kind = kindShown(this.#node, state, this.#direction) ? 16 + this.#ruler.width(this.#node.kind, "small") : 0;
+    say(this.#title, this.#ruler.cut(this.#node.title, "title", this.#room(state) - kind + 1));
   }
 
   #mark(status: Status): void {
@@ -160,24 +159,9 @@ export class NodeShape {
     else this.#sheet.remove();
   }
 
-  /** A cell for each item, or one plain bar when there are too many to see apart. */
-  #count(progress: NodeState["progress"]): void {
-    if (!progress) return this.#cells.remove();
-    const [done, total] = progress;
-    const cells = total > MOST_CELLS ? [done, total - done] : Array.from({ length: total }, () => 1);
-    if (!this.#cells.isConnected) this.root.append(this.#cells);
-    this.#cells.replaceChildren(...this.#bars(cells, total, done));
-  }
-
-  #bars(cells: number[], total: number, done: number): SVGElement[] {
-    const gap = cells.length === 2 && total > MOST_CELLS ? 0 : 1.5;
-    const unit = (this.#box.width - 2 * PADDING - gap * (cells.length - 1)) / Math.max(1, total);
-    let [x, counted] = [PADDING, 0];
-    return cells.map((items) => {
-      const bar = svg("rect", { class: counted < done ? "item done" : "item", x, y: 48, width: items * unit, height: 8, rx: 1 });
-      x += items * unit + gap;
-      counted += items;
-      return bar;
-    });
+  #count(state: NodeState | null): void {
+    if (!state) return this.#cells.root.remove();
+    this.#cells.show(state, PADDING, this.#box.width - 2 * PADDING);
+    if (!this.#cells.root.parentNode) this.root.append(this.#cells.root);
   }
 }

@@ -65,6 +65,19 @@ export interface GraphEdge {
   source: string | null;
   target: string | null;
   label?: string | null;
+  /** On what the edge is taken: a route's word or a condition; `again` is a loop's way back. */
+  when?: string | null;
+}
+
+/** A part of a flow with nodes of its own. An edge may begin or end at it, and it has a state like a node. */
+export interface GraphGroup {
+  id: string;
+  title: string;
+  kind: string;
+  note?: string | null;
+  /** All nodes inside, those of nested groups too. */
+  nodes: string[];
+  parent?: string | null;
 }
 
 export interface Graph {
@@ -72,6 +85,7 @@ export interface Graph {
   kind: string;
   nodes: GraphNode[];
   edges: GraphEdge[];
+  groups?: GraphGroup[];
 }
 
 /** How a node of the graph fares in a run. */
@@ -85,7 +99,8 @@ export interface NodeState {
   calls: number;
   tokens: number | null;
   cost_usd: number | null;
-  progress: [done: number, total: number] | null;
+  /** Items of a fan-out, with how many are under way if that is known; the iteration of a loop and its most. */
+  progress: [done: number, total: number, now?: number] | null;
   simulated: boolean;
 }
 
@@ -185,6 +200,16 @@ export interface Value {
   text: string;
 }
 
+/** One item of a fan-out. */
+export interface Item {
+  item: number;
+  status: Status;
+  input: string;
+  output: string | null;
+  error: string | null;
+  seconds: number | null;
+}
+
 /** Everything about one node, sent when the reader selects it. */
 export interface Details {
   node: string;
@@ -201,6 +226,9 @@ export interface Details {
   attempts: { attempt: number; status: Status; seconds: number | null; error: string | null }[];
   facts: Fields;
   error: Failure | null;
+  /** Only of a fan-out: the first items and the failed ones, and how many there are in all. */
+  items?: Item[];
+  items_total?: number;
 }
 
 export type ToKernel =

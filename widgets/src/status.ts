@@ -2,7 +2,7 @@
 
 import { html, say, set } from "./dom";
 import { icon } from "./icons";
-import type { NodeState, Status } from "./protocol";
+import type { Status } from "./protocol";
 
 /** Make the mark of a status; `live` announces its changes to a screen reader. */
 export function statusMark(status: Status, live = false): HTMLElement {
@@ -31,10 +31,10 @@ export function elapsed(begun: number | null, ended: number | null, now: number)
 
 export type Flow = "done" | "now" | "later" | "never";
 
-/** What has become of the data on an edge, told from the nodes at its ends (null where the flow begins or ends). */
-export function flow(source: NodeState | null, target: NodeState | null): Flow {
-  const from = source?.status ?? "succeeded";
-  const to = target?.status ?? "succeeded";
+/** What has become of the data on an edge, told from how the ends stand (null where the flow begins or ends). */
+export function flow(source: Status | null, target: Status | null): Flow {
+  const from = source ?? "succeeded";
+  const to = target ?? "succeeded";
   if (isOver(from) && from !== "succeeded") return "never";
   if (to === "skipped" || to === "cancelled") return "never";
   if (from !== "succeeded") return "later";

@@ -1,6 +1,7 @@
-// Walking through a graph with the arrow keys: along the edges, and across to what stands beside.
+// Walking through a graph with the arrow keys: along the edges, also into and out of groups, and across to what stands beside.
 
 import type { Box, Layout, Point } from "./layout";
+import { Nest } from "./nest";
 import type { GraphEdge } from "./protocol";
 
 export type Step = "left" | "right" | "up" | "down";
@@ -8,18 +9,24 @@ export type Step = "left" | "right" | "up" | "down";
 const FORWARD = { LR: "right", TB: "down" } as const;
 const BACKWARD = { LR: "left", TB: "up" } as const;
 
-/** The node that an arrow key leads to: over an edge if it points along the flow, else the nearest on that side. */
-export function neighbor(from: string, step: Step, layout: Layout, edges: GraphEdge[]): string | null {
+/** The node that an arrow key leads to: over an edge if one leads to that side, else the nearest there. */
+export function neighbor(from: string, step: Step, layout: Layout, edges: GraphEdge[], nest = new Nest([])): string | null {
   const here = layout.boxes.get(from);
   if (!here) return null;
-  const linked = along(from, step, layout, edges).map((id) => layout.boxes.get(id)!);
-  const candidates = linked.length > 0 ? linked : [...layout.boxes.values()].filter((box) => isOn(step, here, box));
-  return nearest(here, candidates, step)?.id ?? null;
+  const there = [...layout.boxes.values()].filter((box) => isOn(step, here, box));
+  const linked = new Set(along(from, step, layout, edges, nest));
+  const near = there.filter(({ id }) => linked.has(id));
+  return nearest(here, near.length > 0 ? near : there, step)?.id ?? null;
 }
 
-function along(from: string, step: Step, layout: Layout, edges: GraphEdge[]): string[] {
-  if (step === FORWARD[layout.direction]) return edges.flatMap((edge) => (edge.source === from && edge.target ? [edge.target] : []));
-  if (step === BACKWARD[layout.direction]) return edges.flatMap((edge) => (edge.target === from && edge.source ? [edge.source] : []));
+/** An edge from or to a group is one from or to all that is in it: the nearest is where it would be entered. */
+function along(from: string, step: Step, { direction }: Layout, edges: GraphEdge[], nest: Nest): string[] {
+  const isAt = (end: string | null) => end !== null && (end === from || nest.holds(end, from));
+  const isInside = (end: string | null, other: string | null) => end !== null && other !== null && nest.holds(end, other);
+  const real = edges.filter(({ source, target }) => !isInside(source, target) && !isInside(target, source));
+  const leaves = (end: string | null) => (end === null ? [] : nest.leaves(end));
+  if (step === FORWARD[direction]) return real.filter(({ source }) => isAt(source)).flatMap(({ target }) => leaves(target));
+  if (step === BACKWARD[direction]) return real.filter(({ target }) => isAt(target)).flatMap(({ source }) => leaves(source));
   return [];
 }
 

@@ -6,7 +6,7 @@ import asyncio
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from pydantic_core import from_json
 
@@ -18,21 +18,25 @@ from quire.core.events import Said
 from quire.core.messages import ToolCall, ToolResult
 from quire.core.ports import Answer, Model, ModelRequest
 from quire.core.schema import checked, fields_of, render, type_name
+from quire.flow.compose import Composable
+from quire.run import bridge
 from quire.run.calls import ask_model, use_tool
 from quire.run.context import Context
+from quire.run.definitions import define, place_key
 from quire.run.naming import calling_place
+from quire.run.retry import Retry, retrying
 from quire.run.runnable import Runnable, parts_of
 from quire.views.shapes import AgentHead, AgentSnapshot, AgentTool, Facts, Graph
 
 __all__ = ["Agent"]
 
 
-class Agent(Runnable[Any, Any]):
+class Agent(Composable[Any, Any]):
     """A model that follows instructions, may use tools, and answers with a value of the type asked for.
 
     `str` input is the user's message as it is, anything else is written as JSON. The output is
     validated: a reply that does not fit goes back to the model with what is wrong, `output_attempts`
-    tries in all. Tools that are asked for together run together; what they raise is told to the model.
+    tries in all. `retry` asks again when the server could not answer. Tools that are asked for together run together; what they raise is told to the model.
     `llm` may be changed on a living agent. Without a `name` it has the name of its variable.
 
     Raises:
@@ -45,7 +49,7 @@ class Agent(Runnable[Any, Any]):
         True
     """
 
-    kind: ClassVar[str] = "agent"
+    kind = "agent"
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Agent(Runnable[Any, Any]):
         input: Any = str,
         output: Any = str,
         tools: Sequence[Runnable[Any, Any] | Callable[..., Any]] = (),
+        retry: Retry | int | None = None,
         output_attempts: int = 2,
         max_tool_rounds: int = 16,
     ) -> None:
@@ -65,9 +70,12 @@ class Agent(Runnable[Any, Any]):
         self.input = _checked_type("input", input)
         self.output = _checked_type("output", output)
         self.tools = _checked_tools(tools)
+        self.retry = Retry(max_attempts=retry) if isinstance(retry, int) else retry
         self.output_attempts = _at_least("output_attempts", output_attempts, 1)
         self.max_tool_rounds = _at_least("max_tool_rounds", max_tool_rounds, 0)
         self._offers = _offers(self.tools)
+        if bridge.in_kernel():
+            define(self, place_key(self._place, self.name))
 
     @property
     def llm(self) -> LLM | Model:
@@ -97,6 +105,10 @@ class Agent(Runnable[Any, Any]):
             return render(value)
         return checked(self.input, value)
 
+    def takes_anything(self, kind: Any) -> bool:
+        """Whether a value of that type is written as JSON for an agent that takes text."""
+        return self.input is str and bool(fields_of(kind))
+
     async def _run(self, input: Any, ctx: Context) -> Any:
         llm = self.llm  # another may take its place before this turn is over
         model, settings = _opened(llm)
@@ -109,7 +121,8 @@ class Agent(Runnable[Any, Any]):
                 case turns.Ask():
                     if want.said is not None:
                         self._say(ctx, "validation", "user", want.said)
-                    turn, want = turns.heard(turn, await _ask(llm, model, want.request, ctx))
+                    answer = await _ask(llm, model, want.request, self.retry, ctx)
+                    turn, want = turns.heard(turn, answer)
                 case turns.Use():
                     turn, want = turns.used(turn, await self._use(want.calls, ctx))
                 case turns.Done():
@@ -214,10 +227,13 @@ def _opened(llm: LLM | Model) -> tuple[Model, dict[str, Any]]:
     return (llm.open(), llm.settings()) if isinstance(llm, LLM) else (llm, {})
 
 
-async def _ask(llm: LLM | Model, model: Model, request: ModelRequest, ctx: Context) -> Answer:
+async def _ask(llm: LLM | Model, model: Model, request: ModelRequest, retry: Retry | None, ctx: Context) -> Answer:
     if ctx.watched:
         request = replace(request, stream=True)
-    return await ask_model(model, request, ctx, llm.price if isinstance(llm, LLM) else None)
+    price = llm.price if isinstance(llm, LLM) else None
+    if retry is None:
+        return await ask_model(model, request, ctx, price)
+    return await retrying(retry, lambda: ask_model(model, request, ctx, price), ctx)
 
 
 def _is_simulated(llm: LLM | Model) -> bool:

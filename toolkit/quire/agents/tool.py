@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import to_json
@@ -17,9 +17,11 @@ from quire.agents.parse import is_object, wrapped
 from quire.core.errors import DeadlineExceeded, DefinitionError
 from quire.core.ports import ToolForm
 from quire.core.schema import adapter, complaint, hints_of, json_schema, type_name
+from quire.flow.compose import Composable
 from quire.flow.step import inputs_of
 from quire.run.bracket import bracket
 from quire.run.context import Context
+from quire.run.definitions import define, function_key, latest
 from quire.run.runnable import Runnable
 from quire.run.threads import in_thread
 
@@ -30,7 +32,7 @@ O = TypeVar("O")  # noqa: E741
 _BAD_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class Tool(Runnable[Any, O]):
+class Tool(Composable[Any, O]):
     """A function that an agent's model may call.
 
     Its parameters are typed, or it takes one pydantic model; its docstring tells the model what it is
@@ -50,7 +52,7 @@ class Tool(Runnable[Any, O]):
         5
     """
 
-    kind: ClassVar[str] = "tool"
+    kind = "tool"
 
     def __new__(
         cls,
@@ -87,6 +89,7 @@ class Tool(Runnable[Any, O]):
         self.timeout = timeout
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
+        define(self, function_key(function, self.name))
         self._only = _only_model(inputs)
         self.input = inputs[self._only] if self._only else _arguments_model(function, self.name)
 
@@ -195,6 +198,7 @@ class Offer:
 
     async def use(self, value: Any, context: Context) -> Any:
         """Do it: a plain tool in the call's own span, anything else as a run below it."""
-        if isinstance(self.runnable, Tool):
-            return await self.runnable.called(value)
+        runnable = latest(self.runnable)
+        if isinstance(runnable, Tool):
+            return await runnable.called(value)
         return await bracket(self.runnable, value, context.child(self.runnable.name))

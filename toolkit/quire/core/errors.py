@@ -2,13 +2,22 @@
 
     QuireError
     ├── DefinitionError (ValueError)      an object was written down wrongly: found where it is written
+    │   ├── RegistrationError             gate 2: a step was added with something that cannot work
+    │   │   └── UnknownField (AttributeError)     a reference to a field that is not there
     │   └── PipelineError
     │       ├── MissingProducer           nothing makes what a step needs
     │       ├── AmbiguousProducer         more than one step makes it
     │       ├── CycleFound                steps wait for each other
     │       └── DuplicateName             two steps with one name
     ├── InputValidationError (ValueError)     a value is not what the runnable takes
-    ├── OutputValidationError (ValueError)    a value is not what the runnable promised
+    │   ├── SubmitError                   gate 1: the input of a whole run
+    │   └── DispatchError                 gate 3: the input of one step, put together from others
+    ├── OutputValidationError (ValueError)    gate 4: a value is not what the runnable promised
+    │   └── CompletionError               gate 5: what a whole flow gives, or that it gives nothing
+    ├── ConditionError                    a `when` or `until` could not be decided
+    ├── NoRoute                           a branch's answer leads nowhere
+    ├── AllFailed                         nobody finished the race
+    ├── LoopExhausted                     a loop ended without being done
     ├── ToolRoundsExceeded                a model kept asking for tools
     ├── Stop                              raised by a tool to end the run instead of telling the model
     ├── DeadlineExceeded (TimeoutError)   the time given was used up
@@ -30,6 +39,8 @@
         ├── StreamConflict                another writer was there first
         └── CorruptLog                    a line in the middle of a log is unreadable
 
+A `SchemaWarning` says which flows break when something is defined again with another shape.
+
 What user code raises is never wrapped: it reaches the caller as it is, with its own traceback and a
 note that says where in the run it happened.
 """
@@ -44,19 +55,25 @@ if TYPE_CHECKING:
     from quire.core.events import Event
 
 __all__ = [
+    "AllFailed",
     "AmbiguousProducer",
     "AuthenticationError",
+    "CompletionError",
+    "ConditionError",
     "ContentFiltered",
     "ContextTooLong",
     "CorruptLog",
     "CycleFound",
     "DeadlineExceeded",
     "DefinitionError",
+    "DispatchError",
     "DuplicateName",
     "InputValidationError",
     "InvalidRequest",
+    "LoopExhausted",
     "MissingProducer",
     "ModelNotFound",
+    "NoRoute",
     "OutputValidationError",
     "Overloaded",
     "PipelineError",
@@ -66,13 +83,17 @@ __all__ = [
     "QuireError",
     "QuotaExceeded",
     "RateLimited",
+    "RegistrationError",
     "RunCancelled",
     "RunNotFinished",
+    "SchemaWarning",
     "Stop",
     "StoreError",
     "StreamConflict",
     "StreamInterrupted",
+    "SubmitError",
     "ToolRoundsExceeded",
+    "UnknownField",
 ]
 
 
@@ -108,6 +129,18 @@ class DefinitionError(QuireError, ValueError):
     """An object was written down in a way that can never work."""
 
 
+class SchemaWarning(UserWarning):
+    """Something was defined again with another shape, and flows that use it will break."""
+
+
+class RegistrationError(DefinitionError):
+    """A step was added to a flow with a reference, a type, a condition or a limit that cannot work."""
+
+
+class UnknownField(RegistrationError, AttributeError):
+    """A reference names a field that the type does not have."""
+
+
 class PipelineError(DefinitionError):
     """The steps of a pipeline do not fit together."""
 
@@ -132,6 +165,14 @@ class InputValidationError(QuireError, ValueError):
     """A value does not fit the type a runnable takes."""
 
 
+class SubmitError(InputValidationError):
+    """What a run was started with does not fit what it takes."""
+
+
+class DispatchError(InputValidationError):
+    """What a step would get from the steps before it does not fit what it takes."""
+
+
 class OutputValidationError(QuireError, ValueError):
     """A value does not fit the type a runnable promises; `raw` is a model's own text, if there is one."""
 
@@ -140,6 +181,37 @@ class OutputValidationError(QuireError, ValueError):
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.raw = raw
+
+
+class CompletionError(OutputValidationError):
+    """A flow has ended, and what it should give is not there or does not fit."""
+
+
+class ConditionError(QuireError):
+    """A condition raised instead of saying yes or no."""
+
+
+class NoRoute(QuireError):
+    """The answer of a branch's decider matches none of its routes."""
+
+
+class AllFailed(QuireError):
+    """Every way of a race failed; `errors` has each one's error, by name."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        errors: dict[str, BaseException] | None = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.errors = errors or {}
+
+
+class LoopExhausted(QuireError):
+    """A loop had all its iterations and was still not done."""
 
 
 class ToolRoundsExceeded(QuireError):

@@ -5,7 +5,7 @@ who follow see them, stores do not keep them, and every lasting view is the same
 The set is closed for writing and open for reading: an unknown kind in an old or newer log is read as
 `Unknown`, and folds pass over it.
 
-    run     started succeeded failed cancelled skipped
+    run     started succeeded failed cancelled skipped retried resumed rescued reused mended spread
     model   requested delta thinking responded
     tool    called returned
     talk    said
@@ -26,11 +26,17 @@ __all__ = [
     "Delta",
     "Event",
     "Failed",
+    "Mended",
     "Requested",
+    "Rescued",
     "Responded",
+    "Resumed",
+    "Retried",
     "Returned",
+    "Reused",
     "Said",
     "Skipped",
+    "Spread",
     "Started",
     "Succeeded",
     "Thinking",
@@ -71,6 +77,8 @@ class Started(Event):
     graph: dict[str, Any] | None = None
     """The drawing of its parts, for whoever opens the log without the object; only on a run's root."""
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    item: int | None = None
+    """Which of many, from 0: the item of a fan-out, or the iteration of a loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,62 @@ class Skipped(Event):
     name: str
     of: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried(Event):
+    """An attempt failed, and after a wait there will be another."""
+
+    kind: ClassVar[str] = "retried"
+    attempt: int
+    """The attempt that failed, from 1."""
+    error_type: str
+    error: str
+    wait_s: float
+    """Seconds until the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """What had been waiting went on."""
+
+    kind: ClassVar[str] = "resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued(Event):
+    """A step failed, and another takes its place."""
+
+    kind: ClassVar[str] = "rescued"
+    by: str
+    error_type: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reused(Event):
+    """The work was not done again: the earlier answer to the same key is given."""
+
+    kind: ClassVar[str] = "reused"
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended(Event):
+    """Fields of an output did not fit and were mended, as somebody allowed."""
+
+    kind: ClassVar[str] = "mended"
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+    """What was done, by field: coerce, default or drop_field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread(Event):
+    """The same work is about to be done many times: for each item, or iteration after iteration."""
+
+    kind: ClassVar[str] = "spread"
+    items: int | None = None
+    """How many at most; `None` while that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +281,12 @@ KINDS: dict[str, type[Event]] = {
         Failed,
         Cancelled,
         Skipped,
+        Retried,
+        Resumed,
+        Rescued,
+        Reused,
+        Mended,
+        Spread,
         Requested,
         Delta,
         Thinking,

@@ -17,7 +17,20 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-__all__ = ["adapter", "checked", "complaint", "fields_of", "hints_of", "json_schema", "plain", "render", "type_name"]
+__all__ = [
+    "adapter",
+    "checked",
+    "complaint",
+    "fields_of",
+    "hints_of",
+    "input_fields",
+    "json_schema",
+    "namesakes",
+    "plain",
+    "read_back",
+    "render",
+    "type_name",
+]
 
 T = TypeVar("T")
 
@@ -95,7 +108,21 @@ def checked(kind: Any, value: Any) -> Any:
     """
     if type(value) is kind or kind is Any:
         return value
+    if namesakes(type(value), kind):
+        value = cast("BaseModel", value).model_dump()
     return adapter(kind).validate_python(value)
+
+
+def namesakes(one: Any, other: Any) -> bool:
+    """Whether two model classes are one and the same to their author: defined twice, with the same fields.
+
+    Running a notebook's cell again makes new classes; what was built with the old ones still fits.
+    """
+    if one is other or not (isinstance(one, type) and isinstance(other, type)):
+        return False
+    same_name = one.__qualname__ == other.__qualname__ and one.__module__ == other.__module__
+    models = same_name and issubclass(one, BaseModel) and issubclass(other, BaseModel)
+    return models and fields_of(one) == fields_of(other)
 
 
 def complaint(error: ValidationError) -> str:
@@ -184,6 +211,24 @@ def fields_of(kind: Any) -> list[tuple[str, str]]:
             hints = typing.get_type_hints(kind)
         return [(f.name, type_name(hints.get(f.name, f.type))) for f in dataclasses.fields(kind)]
     return []
+
+
+def input_fields(kind: Any) -> dict[str, tuple[Any, bool]]:
+    """Return the fields of a model or dataclass: per name the type, and whether it has to be given."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {name: (info.annotation, info.is_required()) for name, info in kind.model_fields.items()}
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = hints_of(kind)
+        none = dataclasses.MISSING
+        return {
+            f.name: (hints[f.name], f.default is none and f.default_factory is none) for f in dataclasses.fields(kind)
+        }
+    return {}
+
+
+def read_back(kind: Any, data: Any) -> Any:
+    """Return the value that `plain` wrote as JSON; raise `ValidationError` if it is not one of that type."""
+    return adapter(kind).validate_json(to_json(data))
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:

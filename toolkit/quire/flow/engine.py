@@ -1,4 +1,4 @@
-"""Runs a plan: each node as soon as its sources are there, as parallel as the data allows.
+"""Runs a plan: each node as soon as what it waits for has ended, as parallel as the data allows.
 
 A node that makes exactly one other ready goes on with it in the same task, so a chain costs one task
 and not one a link. Whatever happens, every node ends in a state that says why, and no task is left.
@@ -11,30 +11,54 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from quire.flow.plan import Entry, Plan, Source
-from quire.run.bracket import bracket, skip
+from quire.core.errors import CompletionError, ConditionError
+from quire.flow.plan import Node, Plan
+from quire.flow.wiring import missing
+from quire.run.bracket import bracket, never_began, skip
 from quire.run.context import Context, why
-from quire.run.runnable import Runnable
+from quire.run.definitions import latest
 
 __all__ = ["run_plan"]
 
 
-async def run_plan(plan: Plan, nodes: Mapping[str, Runnable[Any, Any]], value: Any, context: Context) -> Any:
-    """Run every node of a plan and return the flow's result; raise the first node's error."""
-    return await _Execution(plan, nodes, value, context).run()
+async def run_plan(
+    plan: Plan,
+    nodes: Mapping[str, Node],
+    value: Any,
+    context: Context,
+    *,
+    fail_fast: bool = False,
+    max_parallel: int | None = None,
+) -> Any:
+    """Run every node of a plan and return what the flow gives; raise the first node's error.
+
+    After a failure, what needs the failed node is skipped and everything else goes on to its end, or is
+    cancelled with `fail_fast`.
+    """
+    execution = _Execution(plan, nodes, value, context)
+    execution.fail_fast = fail_fast
+    if max_parallel is not None:
+        execution.seats = asyncio.Semaphore(max_parallel)
+    return await execution.run()
 
 
 class _Execution:
-    def __init__(self, plan: Plan, nodes: Mapping[str, Runnable[Any, Any]], value: Any, context: Context) -> None:
+    def __init__(self, plan: Plan, nodes: Mapping[str, Node], value: Any, context: Context) -> None:
         self.plan = plan
         self.nodes = nodes
         self.value = value
         self.context = context
-        self.results: dict[str, Any] = {}
+        self.fail_fast = False
+        self.seats: asyncio.Semaphore | None = None
         self.begun: set[str] = set()
-        self.waits = {name: len({s for s in plan.sources[name] if isinstance(s, str)}) for name in plan.order}
+        self.results: dict[str, Any] = {}
+        self.lost: dict[str, str] = {}
+        """What became of the nodes that made nothing, by name."""
+        self.waits = {name: len(needed) for name, needed in plan.waits.items()}
         self.tasks: set[asyncio.Task[None]] = set()
-        self.failed: tuple[str, BaseException] | None = None
+        self.error: BaseException | None = None
+        self.casualties: list[str] = []
+        """Nodes that were skipped because of the error."""
         self.over: str | None = None
         """Why nothing begins any more."""
 
@@ -51,10 +75,18 @@ class _Execution:
             raise
         finally:
             self._explain()
-        if self.failed is not None:
-            raise self.failed[1]
-        ends = tuple(self.results[end] for end in self.plan.ends)
-        return ends[0] if len(ends) == 1 else ends
+        if self.error is not None:
+            self._name_casualties(self.error)
+            raise self.error
+        return self._result()
+
+    def _result(self) -> Any:
+        lost = missing(self.plan.result, self.results)
+        if lost is None:
+            return self.plan.result.value(self.results, self.value)
+        message = f"There is no result: `{lost}` {self.lost[lost]}."
+        remedy = "Let another step give the result in that case: process.returns(first, second)."
+        raise CompletionError(message, remedy=remedy)
 
     def _spawn(self, name: str) -> None:
         task = self.context.loop.create_task(self._chain(name))
@@ -62,34 +94,60 @@ class _Execution:
         task.add_done_callback(self.tasks.discard)
 
     async def _chain(self, name: str) -> None:
-        """Run a node, then whatever it made ready: the first here, the others in tasks of their own."""
+        """Run a node, then whatever its end made ready: the first here, the others in tasks of their own."""
         following: str | None = name
         while following is not None and self.over is None:
-            following, *others = await self._node(following) or (None,)
+            await self._node(self.nodes[following])
+            following, *others = self._made_ready(following) or (None,)
             for other in others:
                 self._spawn(other)
 
-    async def _node(self, name: str) -> list[str]:
-        self.begun.add(name)
-        node, sources = self.nodes[name], self.plan.sources[name]
-        given = tuple(self._value_of(source) for source in sources)
+    async def _node(self, node: Node) -> None:
         try:
-            result = await bracket(node, given[0] if len(given) == 1 else given or None, self.context.child(name))
+            refusal = self._refusal(node)
+            if refusal is not None:
+                self._skip(node, refusal)
+            elif self.seats is None:
+                self.results[node.name] = await self._work(node)
+            else:
+                async with self.seats:
+                    self.results[node.name] = await self._work(node)
         except asyncio.CancelledError as cancelled:
             if self.over is not None:
                 raise
-            self._fail(name, cancelled)  # it awaited something that was cancelled elsewhere
-            return []
-        except BaseException as error:  # noqa: BLE001 - kept, and raised when everything has stopped
-            self._fail(name, error)
-            return []
-        self.results[name] = result
-        return self._made_ready(name)
+            self._fail(node.name, "was cancelled", cancelled)  # it awaited something that was cancelled elsewhere
+        except BaseException as error:  # noqa: BLE001 - kept, and raised when everything has come to rest
+            self._fail(node.name, "failed", error)
 
-    def _value_of(self, source: Source) -> Any:
-        if isinstance(source, Entry):
-            return self.value if source.part is None else self.value[source.part]
-        return self.results[source]
+    async def _work(self, node: Node) -> Any:
+        self.begun.add(node.name)
+        decision = None if node.decision is None else node.decision.value(self.results, self.value)
+        place = self.context.child(node.name, decision=decision)
+        try:
+            value = self.plan.inputs[node.name].value(self.results, self.value)
+        except Exception as error:  # noqa: BLE001 - a field that is not there after all
+            raise never_began(node.runnable, error, place) from None
+        return await bracket(latest(node.runnable), value, place)
+
+    def _refusal(self, node: Node) -> str | None:
+        """Return why a node whose turn it is will not run after all."""
+        gone = missing(self.plan.inputs[node.name], self.results)
+        if gone is None and node.when is not None:
+            gone = next((name for name in sorted(node.when.names) if name not in self.results), None)
+        if gone is not None:
+            return f"needs `{gone}`, which {self.lost[gone]}"
+        if node.when is None:
+            return None
+        try:
+            return None if node.when.holds(self.results) else node.when.refusal(self.results)
+        except ConditionError as error:
+            raise never_began(node.runnable, error, self.context.child(node.name)) from error.__cause__
+
+    def _skip(self, node: Node, reason: str) -> None:
+        self.lost[node.name] = "was skipped"
+        if self.error is not None:
+            self.casualties.append(node.name)
+        skip(node.name, node.runnable.kind, reason, self.context)
 
     def _made_ready(self, name: str) -> list[str]:
         ready: list[str] = []
@@ -99,14 +157,16 @@ class _Execution:
                 ready.append(target)
         return ready
 
-    def _fail(self, name: str, error: BaseException) -> None:
-        if self.failed is not None:
+    def _fail(self, name: str, fate: str, error: BaseException) -> None:
+        self.lost[name] = fate
+        if self.error is not None:
             return
-        self.failed = (name, error)
-        self.over = f"`{name}` {self._fate(name)}"
-        for task in self.tasks:
-            if task is not asyncio.current_task():
-                task.cancel(self.over)
+        self.error = error
+        if self.fail_fast:
+            self.over = f"`{name}` {fate}"
+            for task in self.tasks:
+                if task is not asyncio.current_task():
+                    task.cancel(self.over)
 
     async def _stop(self, reason: str) -> None:
         while self.tasks:
@@ -116,19 +176,20 @@ class _Execution:
                 await asyncio.wait(self.tasks)
 
     def _explain(self) -> None:
-        """Record of every node that never began why it will not."""
-        lost = {self.failed[0]} if self.failed is not None else set[str]()
+        """Record of every node whose turn never came why it will not run."""
         for name in self.plan.order:
+            if name in self.results or name in self.lost:
+                continue
             if name not in self.begun:
-                skip(name, self.nodes[name].kind, self._reason(name, lost), self.context)
-                if lost:
-                    lost.add(name)
+                self._skip(self.nodes[name], self._loss(name) or self.over or "stopped")
 
-    def _reason(self, name: str, lost: set[str]) -> str:
-        missing = next((s for s in self.plan.sources[name] if isinstance(s, str) and s in lost), None)
-        return f"needs `{missing}`, which {self._fate(missing)}" if missing else self.over or "stopped"
+    def _loss(self, name: str) -> str | None:
+        if self.error is None:
+            return None
+        gone = next((source for source in sorted(self.plan.waits[name]) if source in self.lost), None)
+        return f"needs `{gone}`, which {self.lost[gone]}" if gone else None
 
-    def _fate(self, name: str) -> str:
-        if self.failed is None or self.failed[0] != name:
-            return "was skipped"
-        return "was cancelled" if isinstance(self.failed[1], asyncio.CancelledError) else "failed"
+    def _name_casualties(self, error: BaseException) -> None:
+        if self.casualties:
+            with suppress(AttributeError):  # a frozen dataclass that is an error takes no notes
+                error.add_note(f"skipped because of it: {', '.join(self.casualties)}")

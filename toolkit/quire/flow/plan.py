@@ -1,30 +1,40 @@
-"""Who feeds whom: found from types, checked whole before anything runs, drawn in every error."""
+"""Who feeds whom, checked whole before anything runs, and drawn in every error.
+
+Edges come from references where they are written, and from types where they are not.
+"""
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 from quire.core.errors import AmbiguousProducer, CycleFound, DuplicateName, MissingProducer, PipelineError
 from quire.core.schema import type_name
+from quire.flow.condition import Deciding
+from quire.flow.wiring import Entry, Fixed, Output, Source, Together, fits
 from quire.run.runnable import Runnable
 
-__all__ = ["Entry", "Plan", "Source", "fits", "plan_by_types"]
+_LINE = 100
+"""Characters of a drawing that still read well on one line."""
 
-Nodes: TypeAlias = Mapping[str, Runnable[Any, Any]]
-
-
-class Entry(NamedTuple):
-    """The flow's own input as a source: the whole of it, or one part of a tuple."""
-
-    part: int | None = None
+__all__ = ["Node", "Plan", "named", "planned"]
 
 
-Source: TypeAlias = str | Entry
-"""Where an input comes from: the name of a node, or the flow's own input."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A step of a flow, and what was said about it when it was added."""
+
+    name: str
+    runnable: Runnable[Any, Any]
+    inputs: Source | None = None
+    """Where its input comes from; `None` when its types shall tell."""
+    when: Deciding | None = None
+    decision: Source | None = None
+    """The answer that led here, where ways part."""
+    route: str = ""
+    """The word on the way to it, where ways part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,196 +42,224 @@ class Plan:
     """A flow that has been checked."""
 
     order: tuple[str, ...]
-    """Every node after its sources."""
-    sources: Mapping[str, tuple[Source, ...]]
-    """Per node, one source for each thing it takes."""
+    """Every node after what it waits for."""
+    inputs: Mapping[str, Source]
+    """Per node, where its input comes from."""
+    waits: Mapping[str, frozenset[str]]
+    """Per node, the nodes whose end it waits for: those it reads, and those its condition looks at."""
     targets: Mapping[str, tuple[str, ...]]
-    """Per node, who waits for it; each once."""
+    """Per node, who waits for it."""
     input: Any
     output: Any
-    ends: tuple[str, ...]
-    """The nodes whose results are the flow's result; more than one make a tuple."""
+    result: Source
+    """What the flow gives."""
 
 
-def fits(given: Any, wanted: Any) -> bool:
-    """Whether a value of one type can be taken as the other: the same, a subclass, or a member of a union."""
-    if given == wanted:
-        return True
-    if typing.get_origin(wanted) in (typing.Union, types.UnionType):
-        return any(fits(given, part) for part in typing.get_args(wanted))
-    both = isinstance(given, type) and isinstance(wanted, type)
-    # bool is an int to Python, but nobody means that when they ask for one.
-    return both and wanted.__module__ != "builtins" and issubclass(given, wanted)
+def planned(
+    nodes: Mapping[str, Node],
+    *,
+    title: str,
+    input: Any = None,
+    output: Any = None,
+    result: Source | None = None,
+) -> Plan:
+    """Find the order of the nodes and check that everything fits.
 
-
-def plan_by_types(steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, title: str) -> Plan:
-    """Find the order of the steps from their types alone.
+    `input` and `output` are needed only where the types leave them open; `result` says outright what the
+    flow gives.
 
     Raises:
-        DuplicateName: two steps have one name.
-        MissingProducer: a step needs what nothing makes.
-        AmbiguousProducer: a step needs what more than one makes.
-        CycleFound: steps wait for each other.
+        MissingProducer: a node needs what nothing makes.
+        AmbiguousProducer: a node needs what more than one makes.
+        CycleFound: nodes wait for each other.
+        PipelineError: what the flow gives cannot be told.
     """
-    return _Planner(steps, input, output, title).plan()
+    return _Planner(nodes, title, input, output, result).plan()
+
+
+def named(steps: Sequence[Runnable[Any, Any]], title: str, *, apart: bool = False) -> dict[str, Node]:
+    """Return steps as nodes by name; those that nobody named are numbered, and with `apart` all others too.
+
+    Raises:
+        DuplicateName: two steps were given one name.
+    """
+    nodes: dict[str, Node] = {}
+    for step in steps:
+        name, count = step.name, 1
+        while name in nodes:
+            if not (apart or step.anonymous):
+                message = f"Two steps are called `{name}`."
+                raise DuplicateName(message, where=title, remedy='Name one of them otherwise: name="..."')
+            count += 1
+            name = f"{step.name}_{count}"
+        nodes[name] = Node(name=name, runnable=step)
+    return nodes
 
 
 class _Planner:
-    def __init__(self, steps: Sequence[Runnable[Any, Any]], input: Any, output: Any, title: str) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        title: str,
+        input: Any,
+        output: Any,
+        result: Source | None,
+    ) -> None:
+        self.nodes = nodes
         self.title = title
-        self.nodes = self._named(steps)
-        self.makers = self._makers()
+        self.steps = {name: node.runnable for name, node in nodes.items()}
+        self.makers: dict[Any, list[str]] = {}
+        for name, step in self.steps.items():
+            self.makers.setdefault(step.output, []).append(name)
         self.entry = input if input is not None else self._find_entry()
         self.wanted = output
-
-    def _named(self, steps: Sequence[Runnable[Any, Any]]) -> dict[str, Runnable[Any, Any]]:
-        nodes: dict[str, Runnable[Any, Any]] = {}
-        for step in steps:
-            if step.name in nodes:
-                message = f"Two steps are called `{step.name}`."
-                raise DuplicateName(message, where=self.title, remedy='Name one of them otherwise: name="..."')
-            nodes[step.name] = step
-        return nodes
-
-    def _makers(self) -> dict[Any, list[str]]:
-        makers: dict[Any, list[str]] = {}
-        for name, node in self.nodes.items():
-            makers.setdefault(node.output, []).append(name)
-        return makers
+        self.result = result
 
     def plan(self) -> Plan:
-        sources = {name: tuple(self._source(name, kind) for kind in node.takes()) for name, node in self.nodes.items()}
-        order = self._order(sources)
-        targets: dict[str, list[str]] = {name: [] for name in order}
-        for name in order:
-            for source in dict.fromkeys(sources[name]):
-                if isinstance(source, str):
-                    targets[source].append(name)
-        ends = self._ends(targets)
-        result = self.nodes[ends[0]].output if len(ends) == 1 else tuple[tuple(self.nodes[end].output for end in ends)]
+        inputs = {name: node.inputs or self._input(name) for name, node in self.nodes.items()}
+        waits = {name: self._waits(node, inputs[name]) for name, node in self.nodes.items()}
+        targets: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for name, needed in waits.items():
+            for source in needed:
+                targets[source].append(name)
+        order = self._order(waits, targets)
+        result = self.result or self._result(inputs)
         return Plan(
             order=tuple(order),
-            sources=sources,
-            targets={name: tuple(waiting) for name, waiting in targets.items()},
+            inputs=inputs,
+            waits=waits,
+            targets={name: tuple(targets[name]) for name in order},
             input=self.entry,
-            output=result,
-            ends=ends,
+            output=self.wanted if self.wanted is not None else result.type,
+            result=result,
         )
+
+    def _waits(self, node: Node, source: Source) -> frozenset[str]:
+        return source.needs | node.when.names if node.when is not None else source.needs
 
     # What feeds an input
 
+    def _input(self, name: str) -> Source:
+        kinds = self.steps[name].takes()
+        sources = tuple(self._source(name, kind) for kind in kinds)
+        if not sources:
+            return Fixed(None)
+        return sources[0] if len(sources) == 1 else Together(sources)
+
+    def _untold(self, name: str) -> tuple[Any, ...]:
+        """Return the types a node needs that no reference already provides."""
+        return () if self.nodes[name].inputs is not None else self.steps[name].takes()
+
     def _producers(self, name: str, kind: Any) -> list[str]:
         exact = [maker for maker in self.makers.get(kind, ()) if maker != name]
-        return exact or [other for other, node in self.nodes.items() if other != name and fits(node.output, kind)]
+        return exact or [other for other, step in self.steps.items() if other != name and fits(step.output, kind)]
 
     def _entries(self, kind: Any) -> list[Entry]:
         if self.entry is None:
             return []
         if fits(self.entry, kind):
-            return [Entry()]
+            return [Entry(self.entry)]
         parts = typing.get_args(self.entry) if typing.get_origin(self.entry) is tuple else ()
-        return [Entry(index) for index, part in enumerate(parts) if fits(part, kind)]
+        return [Entry(part, index) for index, part in enumerate(parts) if fits(part, kind)]
 
     def _source(self, name: str, kind: Any) -> Source:
         entries = self._entries(kind)
-        producers: list[Source] = [
-            p for p in self._producers(name, kind) if not (entries and self._follows(p, name, kind))
-        ]
-        found = [*producers, *entries]
+        makers = [p for p in self._producers(name, kind) if not (entries and self._follows(p, name, kind))]
+        found: list[Source] = [*(Output(maker, self.steps[maker].output) for maker in makers), *entries]
         if len(found) == 1:
             return found[0]
         if not found:
             raise MissingProducer(self._gap(name, kind), where=self._drawn(), remedy=self._gap_remedy(name, kind))
-        makers = " and ".join("the pipeline's input" if isinstance(f, Entry) else f"`{f}`" for f in found)
-        message = f"`{name}` takes {type_name(kind)}, and {makers} give it: which one is meant?"
-        remedy = "Give one of them an output type of its own, or write the edges down in a Process."
+        words = " and ".join([*(f"`{maker}`" for maker in makers), *("the flow's own input" for _ in entries)])
+        message = f"`{name}` takes {type_name(kind)}, and {words} give it: which one is meant?"
+        remedy = "Give one of them an output type of its own, or write the edges down: Process().add(step, inputs=...)."
         raise AmbiguousProducer(message, where=self._drawn(), remedy=remedy)
 
     def _follows(self, later: str, earlier: str, kind: Any) -> bool:
         """Whether a node can only run after another, whatever feeds inputs of that kind."""
         seen, frontier = {later}, [later]
         while frontier:
-            node = frontier.pop()
-            needs = [p for k in self.nodes[node].takes() if not fits(kind, k) for p in self._producers(node, k)]
+            needs = self._surely_needs(frontier.pop(), kind)
             if earlier in needs:
                 return True
-            frontier.extend(p for p in needs if p not in seen)
+            frontier.extend(name for name in needs if name not in seen)
             seen.update(needs)
         return False
+
+    def _surely_needs(self, name: str, kind: Any) -> list[str]:
+        told = self.nodes[name].inputs
+        if told is not None:
+            return sorted(told.needs)
+        return [p for k in self.steps[name].takes() if not fits(kind, k) for p in self._producers(name, k)]
 
     # Where the flow begins and ends
 
     def _find_entry(self) -> Any:
         orphans = [
-            (name, kind)
-            for name, node in self.nodes.items()
-            for kind in node.takes()
-            if not self._producers(name, kind)
+            (name, kind) for name in self.nodes for kind in self._untold(name) if not self._producers(name, kind)
         ]
-        if not orphans:
-            return self._text_entry()
-        kinds = {kind for _, kind in orphans}
-        if len(kinds) == 1:
-            return orphans[0][1]
+        kinds = list(dict.fromkeys(kind for _, kind in orphans))
+        if len(kinds) <= 1:
+            return kinds[0] if kinds else self._text_entry()
         # The true beginning is what most of the flow hangs on; anything else is a gap, told when its
         # source is looked for.
-        return max(orphans, key=lambda orphan: self._reach(orphan[1]))[1]
+        return max(kinds, key=self._reach)
 
     def _text_entry(self) -> Any:
         """Return the builtin type that goes in where the flow both begins and ends with it, as text often does."""
-        for name, node in self.nodes.items():
-            for kind in node.takes():
+        for name in self.nodes:
+            for kind in self._untold(name):
                 plain = isinstance(kind, type) and kind.__module__ == "builtins"
                 if plain and all(self._follows(p, name, kind) for p in self._producers(name, kind)):
                     return kind
         return None
 
     def _reach(self, kind: Any) -> int:
-        reached = {name for name, node in self.nodes.items() if kind in node.takes()}
+        reached = {name for name in self.nodes if kind in self._untold(name)}
         frontier = list(reached)
         while frontier:
-            made = self.nodes[frontier.pop()].output
-            new = {n for n, node in self.nodes.items() if n not in reached and any(fits(made, k) for k in node.takes())}
+            made = self.steps[frontier.pop()].output
+            new = {n for n in self.nodes if n not in reached and any(fits(made, k) for k in self._untold(n))}
             reached |= new
             frontier.extend(new)
         return len(reached)
 
-    def _ends(self, targets: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        loose = [name for name in self.nodes if not targets[name]]
+    def _result(self, inputs: Mapping[str, Source]) -> Source:
         if self.wanted is not None:
-            return self._chosen_ends()
-        results = [name for name in loose if self.nodes[name].output is not type(None)] or loose
-        if len(results) > 1:
-            names = " and ".join(f"`{name}`" for name in results)
-            message = f"{names} all end here, and a pipeline has one result."
-            kinds = ", ".join(type_name(self.nodes[name].output) for name in results)
-            last = type_name(self.nodes[results[-1]].output)
-            remedy = f"Say which it is, output={last}, or take all: output=tuple[{kinds}]"
-            raise PipelineError(message, where=self._drawn(), remedy=remedy)
-        return (results[0],)
+            return self._chosen_result()
+        used = frozenset[str]().union(*(source.needs for source in inputs.values()))
+        loose = [name for name in self.nodes if name not in used]
+        results = [name for name in loose if self.steps[name].output is not type(None)] or loose
+        if len(results) == 1:
+            return Output(results[0], self.steps[results[0]].output)
+        names = " and ".join(f"`{name}`" for name in results)
+        message = f"{names} all end here, and a flow has one result."
+        kinds = ", ".join(type_name(self.steps[name].output) for name in results)
+        last = type_name(self.steps[results[-1]].output)
+        remedy = f"Say which it is, output={last}, or take all: output=tuple[{kinds}]"
+        raise PipelineError(message, where=self._drawn(), remedy=remedy)
 
-    def _chosen_ends(self) -> tuple[str, ...]:
+    def _chosen_result(self) -> Source:
         many = typing.get_origin(self.wanted) is tuple and self.wanted not in self.makers
         kinds = typing.get_args(self.wanted) if many else (self.wanted,)
-        return tuple(self._maker_of(kind) for kind in kinds)
+        outputs = tuple(Output(name, self.steps[name].output) for name in map(self._maker_of, kinds))
+        return Together(outputs, type=self.wanted) if many else outputs[0]
 
     def _maker_of(self, kind: Any) -> str:
-        makers = [name for name, node in self.nodes.items() if fits(node.output, kind)]
+        makers = [name for name, step in self.steps.items() if fits(step.output, kind)]
+        if len(makers) > 1:
+            # Steps that feed another of the same kind are on the way; the last of them is the end.
+            makers = [m for m in makers if not any(m in self._surely_needs(other, None) for other in makers)] or makers
         if len(makers) == 1:
             return makers[0]
         what = "Nothing here gives" if not makers else f"{' and '.join(f'`{m}`' for m in makers)} both give"
         message = f"{what} the {type_name(kind)} that output= asks for."
-        raise PipelineError(message, where=self._drawn(), remedy="Name the output type of exactly one step.")
+        raise PipelineError(message, where=self._drawn(), remedy="Choose one: process.returns(step).")
 
     # The order, or the circle that makes it impossible
 
-    def _order(self, sources: Mapping[str, tuple[Source, ...]]) -> list[str]:
-        waits = {name: {s for s in sources[name] if isinstance(s, str)} for name in self.nodes}
+    def _order(self, waits: Mapping[str, frozenset[str]], targets: Mapping[str, list[str]]) -> list[str]:
         counts = {name: len(needed) for name, needed in waits.items()}
-        targets: dict[str, list[str]] = {name: [] for name in self.nodes}
-        for name, needed in waits.items():
-            for source in needed:
-                targets[source].append(name)
         order = [name for name, count in counts.items() if count == 0]
         for name in order:
             for target in targets[name]:
@@ -229,10 +267,11 @@ class _Planner:
                 if counts[target] == 0:
                     order.append(target)
         if len(order) < len(self.nodes):
-            raise self._circle({name: needed - set(order) for name, needed in waits.items() if name not in order})
+            done = frozenset(order)
+            raise self._circle({name: needed - done for name, needed in waits.items() if name not in done})
         return order
 
-    def _circle(self, waits: Mapping[str, set[str]]) -> CycleFound:
+    def _circle(self, waits: Mapping[str, frozenset[str]]) -> CycleFound:
         path = [next(iter(waits))]
         while (source := min(waits[path[-1]])) not in path:
             path.append(source)
@@ -244,15 +283,17 @@ class _Planner:
     # The words of the errors
 
     def _drawn(self) -> str:
-        lines = [f"{name}: {node.input_name} -> {node.output_name}" for name, node in self.nodes.items()]
-        return f"{self.title}\n  {', '.join(lines)}"
+        lines = [f"{name}: {step.input_name} -> {step.output_name}" for name, step in self.steps.items()]
+        drawn = ", ".join(lines)
+        return f"{self.title}\n  {drawn if len(drawn) <= _LINE else (chr(10) + '  ').join(lines)}"
 
     def _gap(self, name: str, kind: Any) -> str:
         return f"Nothing here produces the {type_name(kind)} that `{name}` expects."
 
     def _gap_remedy(self, name: str, kind: Any) -> str:
-        used = {p for n, node in self.nodes.items() for k in node.takes() for p in self._producers(n, k)}
+        used = {p for n in self.nodes for k in self._untold(n) for p in self._producers(n, k)}
         loose = [other for other in self.nodes if other not in used and other != name]
+        loose = [other for other in loose if not self._follows(other, name, None)]
         if len(loose) == 1:
             wanted = type_name(kind)
             return f"Did you mean `{loose[0]}` to return {wanted}? Set output={wanted} on `{loose[0]}`."

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar, cast
 
 from quire.core.errors import DefinitionError
 from quire.core.schema import hints_of
+from quire.flow.compose import Composable
 from quire.run.context import Context
-from quire.run.runnable import Runnable
+from quire.run.definitions import define, function_key
 from quire.run.threads import in_thread
 from quire.views.shapes import Facts
 
@@ -65,7 +66,7 @@ def _place(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}, line {code.co_firstlineno}" if code else repr(function)
 
 
-class Step(Runnable[Any, O]):
+class Step(Composable[Any, O]):
     """Deterministic work: a function with annotated inputs and an annotated return type.
 
     An `async def` runs on the loop, a plain `def` in a worker thread. With several inputs, each comes
@@ -82,7 +83,7 @@ class Step(Runnable[Any, O]):
         'HELLO'
     """
 
-    kind: ClassVar[str] = "step"
+    kind = "step"
 
     def __new__(cls, function: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
         """Allow `@Step` as well as `@Step(name=...)`."""
@@ -103,6 +104,7 @@ class Step(Runnable[Any, O]):
         self.description = inspect.getdoc(function) or ""
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
+        define(self, function_key(function, self.name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any run."""
@@ -111,6 +113,20 @@ class Step(Runnable[Any, O]):
     def takes(self) -> tuple[Any, ...]:
         """Return the types of its inputs."""
         return self._kinds
+
+    def fields(self) -> dict[str, tuple[Any, bool]]:
+        """Return its inputs by name; for a single one that has fields of its own, those."""
+        own = {name: (kind, True) for name, kind in zip(self._inputs, self._kinds, strict=True)}
+        return (super().fields() or own) if len(own) == 1 else own
+
+    def accept(self, value: Any) -> Any:
+        """Return the value as its input: of several, a tuple or a mapping by name."""
+        if isinstance(value, Mapping) and set(cast("Mapping[str, Any]", value)) == set(self._inputs):
+            if len(self._inputs) == 1 and not super().fields():
+                value = value[self._inputs[0]]
+            elif len(self._inputs) > 1:
+                value = tuple(value[name] for name in self._inputs)
+        return super().accept(value)
 
     def facts(self) -> Facts:
         """Return what an inspector says about it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -19,14 +19,16 @@ from quire.run.context import CURRENT, Context, why
 from quire.run.trace import users_traceback
 from quire.views.shapes import Graph
 
-__all__ = ["Work", "bracket", "record_failure", "refuse", "skip"]
+__all__ = ["Work", "bracket", "never_began", "promised", "record_failure", "refuse", "skip", "until"]
 
 
 class Work(Protocol):
     """What has to be known of a runnable to run it."""
 
-    kind: ClassVar[str]
+    kind: str
     """What it is, in one word."""
+    composite: bool
+    """Whether it has parts of its own in the drawing."""
 
     @property
     def name(self) -> str:
@@ -69,9 +71,9 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     _started(runnable, value, context, details)
     token = CURRENT.set(context)
     try:
-        accepted = _accept(runnable, value)
-        result = await _until(context, runnable._run(accepted, context))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
-        result = _promised(runnable, result)
+        accepted = _accept(runnable, value, context)
+        result = await until(context, runnable._run(accepted, context))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
+        result = promised(runnable, result)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, span, parent, reason=why(cancelled, context))
         raise
@@ -90,6 +92,13 @@ def refuse(runnable: Work, value: Any, context: Context, reason: str, **details:
     context.log.emit(Cancelled, context.span, context.parent, reason=reason)
 
 
+def never_began(runnable: Work, error: BaseException, context: Context) -> BaseException:
+    """Record that something failed before it could begin, and return the error."""
+    _started(runnable, None, context, {})
+    record_failure(error, context)
+    return error
+
+
 def skip(name: str, kind: str, reason: str, context: Context) -> None:
     """Record that a part of a flow in this context will not run, and why."""
     context.log.emit(Skipped, context.log.new_span(), context.span, name=name, of=kind, reason=reason)
@@ -100,29 +109,33 @@ def _started(runnable: Work, value: Any, context: Context, details: dict[str, An
         Started,
         context.span,
         context.parent,
-        name=context.path[-1],
+        name=context.name,
         of=runnable.kind,
         input=plain(value),
         input_type=runnable.input_name,
         output_type=runnable.output_name,
+        item=context.item,
         **details,
     )
 
 
-def _accept(runnable: Work, value: Any) -> Any:
+def _accept(runnable: Work, value: Any, context: Context) -> Any:
     try:
         return runnable.accept(value)
     except ValidationError as error:
-        what = f"`{runnable.name}` takes {runnable.input_name}, not {_told(value)}."
-        raise errors.InputValidationError(what, remedy=complaint(error)) from None
+        what = f"`{context.name}` takes {runnable.input_name}, not {_told(value)}."
+        gate = errors.SubmitError if context.parent is None else errors.DispatchError
+        raise gate(what, remedy=complaint(error)) from None
 
 
-def _promised(runnable: Work, value: Any) -> Any:
+def promised(runnable: Work, value: Any) -> Any:
+    """Return the value as the output type; raise `OutputValidationError`, or `CompletionError` for a whole flow."""
     try:
         return checked(runnable.output, value)
     except ValidationError as error:
         what = f"`{runnable.name}` promises {runnable.output_name}, but gave {_told(value)}."
-        raise errors.OutputValidationError(what, remedy=complaint(error)) from None
+        gate = errors.CompletionError if runnable.composite else errors.OutputValidationError
+        raise gate(what, remedy=complaint(error)) from None
 
 
 def _told(value: Any) -> str:
@@ -130,7 +143,8 @@ def _told(value: Any) -> str:
     return f"{type_name(type(value))} {text if len(text) <= 80 else text[:77] + '...'}"  # noqa: PLR2004
 
 
-async def _until(context: Context, work: Any) -> Any:
+async def until(context: Context, work: Any) -> Any:
+    """Await the work, at most until the context's deadline; raise `DeadlineExceeded` then."""
     if context.deadline is None or not context.timed:
         return await work
     timer = asyncio.timeout_at(context.deadline)
@@ -140,7 +154,7 @@ async def _until(context: Context, work: Any) -> Any:
     except TimeoutError:
         if not timer.expired():
             raise
-        what = f"`{context.path[-1]}` was not finished when its time was up."
+        what = f"`{context.name}` was not finished when its time was up."
         raise errors.DeadlineExceeded(what, remedy="Give it more with timeout=, in seconds.") from None
 
 

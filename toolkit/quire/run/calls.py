@@ -34,7 +34,7 @@ async def ask_model(
         Requested,
         call.span,
         call.parent,
-        agent=context.path[-1],
+        agent=context.name,
         provider=model.provider,
         model=model.model,
         messages=len(request.messages),

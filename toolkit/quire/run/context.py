@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextvars import ContextVar
-from typing import Protocol
+from copy import copy
+from typing import Any, Protocol
 
 from quire.core.errors import QuireError
 from quire.log.log import Log
@@ -32,7 +33,21 @@ class Context:
     A child may only have less than its parent: `child` can bring a deadline nearer, never put it off.
     """
 
-    __slots__ = ("deadline", "log", "loop", "parent", "parts", "path", "span", "streaming", "timed")
+    __slots__ = (
+        "deadline",
+        "decision",
+        "error",
+        "item",
+        "log",
+        "loop",
+        "name",
+        "parent",
+        "parts",
+        "path",
+        "span",
+        "streaming",
+        "timed",
+    )
 
     def __init__(
         self,
@@ -41,16 +56,21 @@ class Context:
         loop: asyncio.AbstractEventLoop,
         span: str,
         parent: str | None,
+        name: str,
         path: tuple[str, ...],
         deadline: float | None,
         streaming: bool,
         parts: list[Part],
         timed: bool,
+        item: int | None = None,
+        error: BaseException | None = None,
+        decision: Any = None,
     ) -> None:
         self.log = log
         self.loop = loop
         self.span = span
         self.parent = parent
+        self.name = name
         self.path = path
         self.deadline = deadline
         """On the loop's clock; `None` when there is none."""
@@ -59,6 +79,12 @@ class Context:
         """What was started inside the run with `start`, and ends with it."""
         self.timed = timed
         """Whether the deadline is watched here; otherwise whatever this is a part of watches it."""
+        self.item = item
+        """Which of many this is, from 0: an item of a fan-out, an iteration of a loop."""
+        self.error = error
+        """The error that this stands in for, in a fallback."""
+        self.decision = decision
+        """The answer that led here, in the route of a branch."""
 
     @property
     def run(self) -> str:
@@ -80,19 +106,39 @@ class Context:
         """Whether somebody wants to see replies while they are written."""
         return self.streaming or self.log.followed
 
-    def child(self, name: str, timeout: float | None = None, *, apart: bool = False) -> Context:
+    def child(
+        self,
+        name: str,
+        timeout: float | None = None,
+        *,
+        apart: bool = False,
+        item: int | None = None,
+        error: BaseException | None = None,
+        decision: Any = None,
+    ) -> Context:
         """Return the context of something that runs inside this one, or apart from it in a task of its own."""
         return Context(
             log=self.log,
             loop=self.loop,
             span=self.log.new_span(),
             parent=self.span,
-            path=(*self.path, name),
+            name=name,
+            path=(*self.path, name if item is None else f"{name}[{item}]"),
             deadline=self.deadline if timeout is None else nearer(self.deadline, self.loop.time() + timeout),
             streaming=self.streaming,
             parts=self.parts,
             timed=apart or timeout is not None,
+            item=item,
+            error=error or self.error,
+            decision=self.decision if decision is None else decision,
         )
+
+    def within(self, seconds: float) -> Context:
+        """Return the same place with less time."""
+        shorter = copy(self)
+        shorter.deadline = nearer(self.deadline, self.loop.time() + seconds)
+        shorter.timed = True
+        return shorter
 
 
 def nearer(deadline: float | None, other: float) -> float:

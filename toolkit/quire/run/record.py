@@ -91,6 +91,15 @@ class Record:
         """The conversation alone."""
         return Part(self, "conversation")
 
+    def visualize(self, format: Literal["svg", "dot", "mermaid", "json", "ascii"] = "ascii") -> str:
+        """Return the graph with every node's status, as text in that format.
+
+        Raises:
+            DefinitionError: there is no such format.
+        """
+        data = self.fold().snapshot()
+        return drawing.drawn(data["graph"], format, data["nodes"], data["head"])
+
     def fold(self) -> RunFold:
         """Return the view of everything so far."""
         fold = RunFold()

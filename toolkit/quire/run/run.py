@@ -275,10 +275,6 @@ class _Quiet(Awaitable[None]):
     def __init__(self, ended: _Outcome[Any]) -> None:
         self._ended = ended
 
-    def when_ended(self, do: Callable[[], object]) -> None:
-        """Call a function once it has ended and is recorded, on its own loop."""
-        self._ended.then(do)
-
     def __await__(self) -> Generator[Any, None, None]:
         if not self._ended.done:
             yield from self._ended.wait().__await__()
@@ -325,6 +321,7 @@ def begin(
         loop=loop,
         span=log.new_span(),
         parent=None,
+        name=runnable.name,
         path=(runnable.name,),
         deadline=None if timeout is None else loop.time() + timeout,
         streaming=streaming,

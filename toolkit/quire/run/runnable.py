@@ -6,10 +6,10 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from quire.core.events import Event
-from quire.core.schema import checked, fields_of, type_name
+from quire.core.schema import checked, fields_of, input_fields, type_name
 from quire.run import bridge
 from quire.run.bracket import bracket
 from quire.run.context import Context
@@ -44,12 +44,16 @@ class Runnable(ABC, Generic[I, O]):
     Authors write one method, `_run`; callers get `start`, `execute`, `stream` and `execute_sync`.
     """
 
-    kind: ClassVar[str] = "runnable"
+    kind: str = "runnable"
     """What it is, in one word."""
+    composite: bool = False
+    """Whether it has parts of its own in somebody's drawing."""
     input: Any
     """The type it takes."""
     output: Any
     """The type it gives."""
+    key: str | None = None
+    """What it is known by when it is defined again; `None` for what is defined inside a function."""
     _name: str | None = None
     _place: Place | None = None
 
@@ -138,8 +142,9 @@ class Runnable(ABC, Generic[I, O]):
 
     @property
     def input_name(self) -> str:
-        """The input type as a reader writes it."""
-        return type_name(self.input)
+        """The input type as a reader writes it: `(Outline, Notes)` if it takes several things."""
+        kinds = self.takes()
+        return f"({', '.join(map(type_name, kinds))})" if len(kinds) > 1 else type_name(self.input)
 
     @property
     def output_name(self) -> str:
@@ -193,6 +198,22 @@ class Runnable(ABC, Generic[I, O]):
             checks="",
         )
         return FlowSnapshot(kind="flow", head=head, graph=self.graph())
+
+    def fields(self) -> dict[str, tuple[Any, bool]]:
+        """Return what its input can be put together from: per name the type, and whether it is needed."""
+        return input_fields(self.input)
+
+    def takes_anything(self, kind: Any) -> bool:  # noqa: ARG002 - for those who do
+        """Whether it also takes a value of that type, though its input is of another."""
+        return False
+
+    def visualize(self, format: Literal["svg", "dot", "mermaid", "json", "ascii"] = "ascii") -> str:
+        """Return its drawing before a run, as text in that format.
+
+        Raises:
+            DefinitionError: there is no such format.
+        """
+        return drawing.drawn(self.graph(), format)
 
     def takes(self) -> tuple[Any, ...]:
         """Return the types it needs, one a source: the parts of a tuple come from different ones."""

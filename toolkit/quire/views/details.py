@@ -20,8 +20,9 @@ from quire.core.events import (
 from quire.core.messages import Message, Text, ToolCall
 from quire.log.log import within
 from quire.views import words
-from quire.views.live import RunFold, failure, pretty
+from quire.views.live import RunFold, failure
 from quire.views.shapes import Attempt, Details, NodeState, Payload, PromptMessage, RunError, ToolUse
+from quire.views.talk import pretty
 
 __all__ = ["details"]
 

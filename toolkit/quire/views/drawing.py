@@ -7,11 +7,13 @@ drawn the same way everywhere. Every name and every reply is text here, never ma
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from quire.core.errors import DefinitionError
 from quire.views import words
 from quire.views.picture import graph_svg
 from quire.views.prose import (
@@ -40,6 +42,7 @@ __all__ = [
     "conversation_html",
     "conversation_text",
     "dot",
+    "drawn",
     "flow_html",
     "graph_svg",
     "graph_text",
@@ -47,6 +50,34 @@ __all__ = [
     "run_html",
     "run_text",
 ]
+
+
+def drawn(
+    graph: Graph,
+    format: str,
+    nodes: Mapping[str, NodeState] | None = None,
+    head: Head | None = None,
+) -> str:
+    """Return a graph as text in one of the formats: svg, dot, mermaid, json or ascii.
+
+    Raises:
+        DefinitionError: there is no such format.
+    """
+    match format:
+        case "svg":
+            return graph_svg(graph, nodes, head)
+        case "dot":
+            return dot(graph, nodes)
+        case "mermaid":
+            return mermaid(graph, nodes)
+        case "json":
+            return json.dumps({"graph": graph, "nodes": nodes} if nodes else {"graph": graph}, indent=2)
+        case "ascii":
+            return graph_text(graph, nodes)
+        case _:
+            message = f"There is no drawing as {format!r}."
+            raise DefinitionError(message, remedy="One of svg, dot, mermaid, json, ascii.")
+
 
 # --- HTML -------------------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,23 @@ class GraphEdge(TypedDict):
     """The node it reaches; None when it leaves the flow."""
     label: str
     """The type that travels, as text."""
+    when: NotRequired[str]
+    """The condition, or the route's word, that opens the way."""
+
+
+class GraphGroup(TypedDict):
+    """A part of a flow that has parts of its own, drawn as a box around them."""
+
+    id: str
+    """May stand at the end of an edge."""
+    title: str
+    kind: str
+    note: str
+    """What is special about it: `first success wins`."""
+    nodes: list[str]
+    """The ids of all nodes inside."""
+    parent: str | None
+    """The group it lies in."""
 
 
 class Graph(TypedDict):
@@ -76,6 +93,7 @@ class Graph(TypedDict):
     kind: str
     nodes: list[GraphNode]
     edges: list[GraphEdge]
+    groups: NotRequired[list[GraphGroup]]
 
 
 class NodeState(TypedDict):
@@ -284,6 +302,17 @@ class Attempt(TypedDict):
     error: str | None
 
 
+class Item(TypedDict):
+    """One item of a fan-out."""
+
+    item: int
+    status: Status
+    input: str
+    output: str | None
+    error: str | None
+    seconds: float | None
+
+
 class Details(TypedDict):
     """What the inspector shows of one node of a run."""
 
@@ -303,6 +332,9 @@ class Details(TypedDict):
     facts: list[tuple[str, str]]
     """Pairs of a label and a value."""
     error: RunError | None
+    items: NotRequired[list[Item]]
+    """Of a fan-out: the first of its items, and those that failed."""
+    items_total: NotRequired[int]
 
 
 class AgentHead(TypedDict):

@@ -1,0 +1,498 @@
+"""Putting runnables together, and around each other.
+
+    a >> b                 one after the other
+    a & b                  side by side, a tuple of both
+    a.with_retry(...)      tries again
+    a.with_fallback(b)     b, if a fails
+    a.with_timeout(s)      within s seconds
+    a.with_cache()         the same answer to the same input, once
+    a.with_validation(...) mends single fields of the output
+
+Each is a runnable again: the same contract around the same contract. A wrapper runs in the span of
+what it wraps and draws as it does; it overrides one method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from quire.core.errors import DefinitionError, OutputValidationError, QuireError, RegistrationError, StreamConflict
+from quire.core.events import Mended, Rescued, Reused, Succeeded
+from quire.core.schema import checked, plain, read_back, type_name
+from quire.flow.engine import run_plan
+from quire.flow.mend import checked_ladder, mend
+from quire.flow.plan import Node, Plan, named, planned
+from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, fits, union
+from quire.run.bracket import bracket, promised, until
+from quire.run.context import Context
+from quire.run.definitions import latest, uses
+from quire.run.retry import Retry, retrying
+from quire.run.runnable import Runnable
+from quire.run.runtime import store
+from quire.run.threads import in_thread
+from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph, GraphEdge, GraphGroup, GraphNode
+
+__all__ = ["Composable", "Flow", "Wrapped"]
+
+I = TypeVar("I", contravariant=True)  # noqa: E741, PLC0105 - the words of the contract
+O = TypeVar("O")  # noqa: E741
+
+
+class Composable(Runnable[I, O]):
+    """A runnable that can be put together with others, and wrapped."""
+
+    def __rshift__(self, other: Runnable[Any, Any]) -> Flow:
+        """Run this, then the other on what this gave."""
+        return Flow.chain((*_links(self), *_links(other)))
+
+    def __and__(self, other: Runnable[Any, Any]) -> Flow:
+        """Run both side by side on the same input; gives a tuple."""
+        return Flow.together((*_siblings(self), *_siblings(other)))
+
+    def with_retry(self, retry: Retry | int) -> Wrapped:
+        """Try again after errors that another try can help; a number is the attempts in all."""
+        return WithRetry(self, retry if isinstance(retry, Retry) else Retry(max_attempts=retry))
+
+    def with_fallback(self, other: Runnable[Any, Any]) -> Wrapped:
+        """Run the other on the same input if this fails; `current_context().error` says why."""
+        return WithFallback(self, other)
+
+    def with_timeout(self, seconds: float) -> Wrapped:
+        """Raise `DeadlineExceeded` if this takes longer."""
+        return WithTimeout(self, seconds)
+
+    def with_cache(self, key: Callable[[Any], Any] | None = None, *, lasting: bool = False) -> Wrapped:
+        """Give the earlier answer to the same input, or to the same `key(input)`.
+
+        `lasting` answers outlive the process: they are kept where the runs are.
+        """
+        return WithCache(self, key, lasting=lasting)
+
+    def with_validation(self, ladder: Mapping[str, str]) -> Wrapped:
+        """Mend single fields of an output that does not fit: "fail", "coerce", "default" or "drop_field"."""
+        return WithValidation(self, ladder)
+
+
+class Wrapped(Composable[Any, Any]):
+    """Something around a runnable that runs in its span and looks like it."""
+
+    def __init__(self, inner: Runnable[Any, Any]) -> None:
+        self._inner = inner
+        self.kind = inner.kind
+        self.input = inner.input
+        self.output = inner.output
+        self.composite = inner.composite
+        self.description: str = getattr(inner, "description", "")
+
+    @property
+    def inner(self) -> Runnable[Any, Any]:
+        """What is inside, as it is defined now."""
+        return latest(self._inner)
+
+    @property
+    def name(self) -> str:
+        """The name of what is inside."""
+        return self.inner.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.inner.name = name
+
+    @property
+    def note(self) -> str:
+        """The note of what is inside."""
+        return self.inner.note
+
+    def takes(self) -> tuple[Any, ...]:
+        """Return what the inside takes."""
+        return self.inner.takes()
+
+    def accept(self, value: Any) -> Any:
+        """Return the value as the inside's input."""
+        return self.inner.accept(value)
+
+    def facts(self) -> Facts:
+        """Return what is known of the inside, and the limit around it."""
+        facts = self.inner.facts()
+        limits = [limit for limit in (facts.get("limits"), self.limit()) if limit]
+        return {**facts, "limits": ", ".join(limits)} if limits else facts
+
+    def graph(self) -> Graph:
+        """Return the inside's drawing."""
+        return self.inner.graph()
+
+    def limit(self) -> str:
+        """Return what this adds, in a few words."""
+        return ""
+
+    async def _inside(self, value: Any, ctx: Context) -> Any:
+        """Run what is inside and check what it gives, so that a wrong output counts as a failure here."""
+        return promised(self.inner, await self.inner._run(value, ctx))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+
+
+class WithRetry(Wrapped):
+    """Tries again."""
+
+    def __init__(self, inner: Runnable[Any, Any], retry: Retry) -> None:
+        super().__init__(inner)
+        self.retry = retry
+
+    def limit(self) -> str:
+        """Return how often."""
+        return f"{self.retry.max_attempts} attempts"
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        return await retrying(self.retry, lambda: self._inside(input, ctx), ctx)
+
+
+class WithFallback(Wrapped):
+    """Runs another when the first fails."""
+
+    def __init__(self, inner: Runnable[Any, Any], other: Runnable[Any, Any]) -> None:
+        super().__init__(inner)
+        self.other = other
+        self.output = union((inner.output, other.output))
+
+    def limit(self) -> str:
+        """Return who stands in."""
+        return f"else {self.other.name}"
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        try:
+            return await self._inside(input, ctx)
+        except Exception as error:
+            place = ctx.child(self.other.name)
+            place.error = error
+            what = error.what if isinstance(error, QuireError) else str(error)
+            ctx.log.emit(Rescued, ctx.span, ctx.parent, by=self.other.name, error_type=type(error).__name__, error=what)
+        return await bracket(self.other, input, place)
+
+
+class WithTimeout(Wrapped):
+    """Ends what takes too long."""
+
+    def __init__(self, inner: Runnable[Any, Any], seconds: float) -> None:
+        super().__init__(inner)
+        if not seconds > 0:
+            message = f"A timeout of {seconds!r} leaves `{inner.name}` no time."
+            raise DefinitionError(message, remedy="Give seconds above 0.")
+        self.seconds = seconds
+
+    def limit(self) -> str:
+        """Return how long."""
+        return f"{self.seconds:g} s"
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        inner = ctx.within(self.seconds)
+        return await until(inner, self._inside(input, inner))
+
+
+class WithCache(Wrapped):
+    """Remembers answers by input."""
+
+    _MOST = 1024
+
+    def __init__(self, inner: Runnable[Any, Any], key: Callable[[Any], Any] | None, *, lasting: bool) -> None:
+        super().__init__(inner)
+        self._key = key
+        self._lasting = lasting
+        self._answers: OrderedDict[str, Any] = OrderedDict()
+        self._busy: dict[str, asyncio.Lock] = {}
+
+    def limit(self) -> str:
+        """Return that it remembers."""
+        return "once per key" if self._lasting else "cached"
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        key = to_json(plain(self._key(input) if self._key else input)).decode()
+        # The second of two callers with one key waits for the first and takes its answer.
+        lock = self._busy.setdefault(key, asyncio.Lock())
+        async with lock:
+            found, answer = await self._recall(key)
+            if not found:
+                answer = await self._inside(input, ctx)
+                await self._keep(key, answer, ctx)
+            else:
+                ctx.log.emit(Reused, ctx.span, ctx.parent, key=key)
+        if not lock.locked():
+            self._busy.pop(key, None)
+        return answer
+
+    async def _recall(self, key: str) -> tuple[bool, Any]:
+        if not self._lasting:
+            return key in self._answers, self._answers.get(key)
+        kept = await store().read(self._stream(key))
+        answers = [read_back(self.output, event.output) for event in kept if isinstance(event, Succeeded)]
+        return (True, answers[0]) if answers else (False, None)
+
+    async def _keep(self, key: str, answer: Any, ctx: Context) -> None:
+        if self._lasting:
+            event = Succeeded(seq=1, at=time.time(), run=ctx.run, span=ctx.span, parent=None, output=plain(answer))
+            with suppress(StreamConflict):  # another process was first; both did the work, one is remembered
+                await store().append(self._stream(key), [event], 0)
+            return
+        self._answers[key] = answer
+        if len(self._answers) > self._MOST:
+            self._answers.popitem(last=False)
+
+    def _stream(self, key: str) -> str:
+        return f"answers/{sha256(f'{self.name} {key}'.encode()).hexdigest()[:32]}"
+
+
+class WithValidation(Wrapped):
+    """Mends single fields of an output."""
+
+    def __init__(self, inner: Runnable[Any, Any], ladder: Mapping[str, str]) -> None:
+        super().__init__(inner)
+        self.ladder = checked_ladder(inner.output, ladder, inner.name)
+
+    def limit(self) -> str:
+        """Return which fields are mended."""
+        return ", ".join(f"{field}: {rung}" for field, rung in self.ladder.items())
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        try:
+            value = await self.inner._run(input, ctx)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+            return checked(self.output, value)
+        except OutputValidationError as error:
+            if error.raw is None:
+                raise
+            value, refused = error.raw, error
+        except ValidationError as error:
+            refused = error
+        mended, fields = mend(self.output, value, self.ladder)
+        if not fields:
+            raise refused
+        ctx.log.emit(Mended, ctx.span, ctx.parent, fields=fields)
+        return mended
+
+
+class WithAfter(Wrapped):
+    """Does something more with the result, once there is one."""
+
+    def __init__(self, inner: Runnable[Any, Any], after: Runnable[Any, Any] | Callable[[Any], Any]) -> None:
+        super().__init__(inner)
+        self.after = after
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        result = await self._inside(input, ctx)
+        if isinstance(self.after, Runnable):
+            await bracket(self.after, result, ctx.child(self.after.name))
+        elif iscoroutinefunction(self.after):
+            await self.after(result)
+        else:
+            await in_thread(self.after, result)
+        return result
+
+
+class Flow(Composable[Any, Any]):
+    """Nodes with a checked plan: what a pipeline, a process and a chain have in common."""
+
+    composite = True
+    _fail_fast = False
+    _max_parallel: int | None = None
+
+    def __init__(self, kind: str, nodes: Mapping[str, Node], plan: Plan, name: str | None = None) -> None:
+        self.kind = kind
+        self._name = name
+        self._nodes = dict(nodes)
+        self._plan = plan
+        uses(self, map(innermost, self.steps))
+        self.input = plan.input
+        self.output = plan.output
+
+    @classmethod
+    def chain(cls, steps: Sequence[Runnable[Any, Any]]) -> Flow:
+        """Run steps one after the other, each on what the one before gave."""
+        title = " >> ".join(step.name for step in steps)
+        source: Source = Entry(steps[0].input)
+        nodes: dict[str, Node] = {}
+        for name, node in named(steps, title, apart=True).items():
+            if not fits(source.type, node.runnable.input) and Any not in (source.type, node.runnable.input):
+                message = f"`{name}` takes {node.runnable.input_name}, and gets {type_name(source.type)}."
+                raise RegistrationError(
+                    message, where=title, remedy="Put a step in between that makes one of the other."
+                )
+            nodes[name] = Node(name=name, runnable=node.runnable, inputs=source)
+            source = Output(name, node.runnable.output)
+        return cls("chain", nodes, planned(nodes, title=title, input=steps[0].input, result=source), title)
+
+    @classmethod
+    def together(cls, steps: Sequence[Runnable[Any, Any]], *, result: Any = None, name: str | None = None) -> Flow:
+        """Run steps side by side on the same input; gives a tuple, or a `result` with fields by step name."""
+        title = " & ".join(step.name for step in steps)
+        entry = Entry(steps[0].input)
+        apart = named(steps, title, apart=True)
+        nodes = {name: Node(name=name, runnable=node.runnable, inputs=entry) for name, node in apart.items()}
+        outputs = tuple(Output(name, node.runnable.output) for name, node in nodes.items())
+        if result is None:
+            gives = Together(outputs, type=tuple[tuple(output.type for output in outputs)])
+        else:
+            gives = Together(outputs, names=tuple(nodes), type=result)
+        return cls("parallel", nodes, planned(nodes, title=title, input=entry.type, result=gives), name)
+
+    @property
+    def steps(self) -> tuple[Runnable[Any, Any], ...]:
+        """Its parts, each after what it waits for."""
+        return tuple(self._nodes[name].runnable for name in self._plan.order)
+
+    def check_with(self, new: Runnable[Any, Any]) -> None:
+        """Raise `DefinitionError` if the flow would not fit together with this in its namesake's place."""
+        changed = {
+            name: replace(node, runnable=new if innermost(node.runnable).key == new.key else latest(node.runnable))
+            for name, node in self._nodes.items()
+        }
+        for name, node in changed.items():
+            if node.runnable is new and node.inputs is not None:
+                check_inputs(node.inputs, new, name)
+        wanted = self._plan
+        planned(changed, title=self.name, input=wanted.input, output=None, result=self._plan.result)
+
+    @property
+    def note(self) -> str:
+        """The second line of its node."""
+        count = len(self._nodes)
+        return f"{count} step{'s' if count > 1 else ''}"
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        plan, limits = self._plan, {"fail_fast": self._fail_fast, "max_parallel": self._max_parallel}
+        return await run_plan(plan, self._nodes, input, ctx, **limits)
+
+    # How it looks
+
+    def graph(self) -> Graph:
+        """Return its nodes, edges and, for parts that have parts of their own, the boxes around them."""
+        graph = Graph(name=self.name, kind=self.kind, nodes=[], edges=[], groups=[])
+        for name in self._plan.order:
+            node = self._nodes[name]
+            _draw(graph, node)
+            graph["edges"].extend(_edges(self._plan.inputs[name], node))
+        graph["edges"].extend(_ends(self._plan.result))
+        return graph
+
+    def card(self) -> FlowSnapshot:
+        """Return what its card shows before it has run."""
+        count = len(self._nodes)
+        checks = f"{count} step{'s' if count > 1 else ''}, no cycle, every input has one producer"
+        example = f"{self.name}.start({self.input_name}(…))" if self.input is not None else f"{self.name}.start(None)"
+        head = FlowHead(
+            name=self.name,
+            kind=self.kind,
+            input=self.input_name,
+            output=self.output_name,
+            example=example,
+            checks=checks,
+        )
+        return FlowSnapshot(kind="flow", head=head, graph=self.graph())
+
+
+def innermost(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Return what is inside all wrappers."""
+    while isinstance(runnable, Wrapped):
+        runnable = runnable.inner
+    return runnable
+
+
+def check_inputs(source: Source, step: Runnable[Any, Any], name: str) -> None:
+    """Raise `RegistrationError` if what is wired to a step no longer fits what it takes."""
+    if isinstance(source, Together) and source.names:
+        fields = step.fields()
+        strangers = [field for field in source.names if field not in fields]
+        absent = [field for field, (_, needed) in fields.items() if needed and field not in source.names]
+        if strangers or absent:
+            problem = f"is given {', '.join(strangers)}" if strangers else f"also needs {', '.join(absent)}"
+            message = f"`{name}` {problem}, and takes {', '.join(fields) or 'nothing by name'}."
+            raise RegistrationError(message, remedy="Wire its inputs anew.")
+    elif not isinstance(source, Together) and not _may_fit(source.type, step):
+        message = f"`{name}` takes {step.input_name}, and gets {type_name(source.type)}."
+        raise RegistrationError(message, remedy="Wire its input anew.")
+
+
+def _may_fit(given: Any, step: Runnable[Any, Any]) -> bool:
+    return given is Any or step.input is Any or fits(given, step.input) or step.takes_anything(given)
+
+
+def _draw(graph: Graph, node: Node) -> None:
+    """Add a node to a drawing: one box, or a group of boxes if it has parts."""
+    if not node.runnable.composite:
+        graph["nodes"].append(GraphNode({**node.runnable.as_node(), "id": node.name, "title": node.name}))
+        return
+    inner = node.runnable.graph()
+    within = f"{node.name}/"
+    graph["nodes"].extend(GraphNode({**part, "id": within + part["id"]}) for part in inner["nodes"])
+    graph["edges"].extend(
+        GraphEdge({**edge, "source": within + edge["source"], "target": within + edge["target"]})
+        for edge in inner["edges"]
+        if edge["source"] is not None and edge["target"] is not None
+    )
+    graph["groups"].append(
+        GraphGroup(
+            id=node.name,
+            title=node.name,
+            kind=node.runnable.kind,
+            note=node.runnable.note,
+            nodes=[within + part["id"] for part in inner["nodes"]],
+            parent=None,
+        )
+    )
+    graph["groups"].extend(_moved(group, node.name) for group in inner.get("groups", []))
+
+
+def _moved(group: GraphGroup, into: str) -> GraphGroup:
+    """Return a group as it is called inside another."""
+    parent = into if group["parent"] is None else f"{into}/{group['parent']}"
+    nodes = [f"{into}/{node}" for node in group["nodes"]]
+    return GraphGroup({**group, "id": f"{into}/{group['id']}", "nodes": nodes, "parent": parent})
+
+
+def _edges(source: Source, node: Node) -> list[GraphEdge]:
+    """Return the ways into a node: what it reads, and what its condition looks at."""
+    edges = [GraphEdge(source=step, target=node.name, label=label) for step, label in _leaves(source)]
+    if node.when is None:
+        return edges
+    for edge in edges:
+        if edge["source"] in node.when.names:
+            edge["when"] = node.route or node.when.text
+    looked_at = node.when.names - {edge["source"] for edge in edges}
+    word = node.route or node.when.text
+    edges.extend(GraphEdge(source=step, target=node.name, label="", when=word) for step in sorted(looked_at))
+    return edges
+
+
+def _ends(source: Source) -> list[GraphEdge]:
+    return [GraphEdge(source=step, target=None, label=label) for step, label in _leaves(source) if step is not None]
+
+
+def _leaves(source: Source) -> list[tuple[str | None, str]]:
+    """Return where a source's data comes from, with the type or field that travels; each way once."""
+    match source:
+        case Entry():
+            return [(None, type_name(source.type))]
+        case Output():
+            return [(source.step, type_name(source.type))]
+        case Field():
+            return [(step, f".{source.name}") for step, _ in _leaves(source.of)]
+        case FirstOf() | Together():
+            return list(dict.fromkeys(leaf for one in source.sources for leaf in _leaves(one)))
+        case _:
+            return []
+
+
+def _links(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:
+    """Return the links of a chain, or the step itself, so that `a >> b >> c` is one chain."""
+    return step.steps if isinstance(step, Flow) and step.kind == "chain" else (step,)
+
+
+def _siblings(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:
+    return step.steps if isinstance(step, Flow) and step.kind == "parallel" else (step,)

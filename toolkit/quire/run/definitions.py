@@ -1,0 +1,87 @@
+"""What a name stands for now: running a cell again replaces what it defined, also in flows made before.
+
+Steps, tools and agents defined at the top level of a notebook or module are known by their name there.
+Whoever runs one asks for the latest of that name; a definition inside a function is nobody's namesake.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any, Protocol
+from weakref import WeakSet, WeakValueDictionary
+
+from quire.core.errors import DefinitionError, SchemaWarning
+from quire.run import bridge
+from quire.run.naming import Place
+from quire.run.runnable import Runnable
+
+__all__ = ["Caller", "define", "function_key", "latest", "place_key", "uses"]
+
+
+class Caller(Protocol):
+    """A flow that uses what is defined elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def check_with(self, new: Runnable[Any, Any]) -> None:
+        """Raise `DefinitionError` if it would not fit together with this in its namesake's place."""
+
+
+_known: WeakValueDictionary[str, Runnable[Any, Any]] = WeakValueDictionary()
+_callers: dict[str, WeakSet[Any]] = {}
+
+
+def function_key(function: Any, name: str) -> str | None:
+    """Return what a function at the top level of a module is known by; `None` for one inside another."""
+    place = getattr(function, "__qualname__", "<locals>")
+    return None if "<" in place else f"{getattr(function, '__module__', '')}:{place}:{name}"
+
+
+def place_key(place: Place | None, name: str) -> str | None:
+    """Return what an object made at the top level of a notebook is known by."""
+    at_top = place is not None and place[0].co_name in ("<module>", "<cell line: 1>")
+    return f"__main__:{name}" if at_top and bridge.in_kernel() else None
+
+
+def define(runnable: Runnable[Any, Any], key: str | None) -> None:
+    """Let a runnable stand for its name from now on; warn at once of flows that it will not fit into."""
+    if key is None:
+        return
+    runnable.key = key
+    before = _known.get(key)
+    _known[key] = runnable
+    if before is not None and _shape(before) != _shape(runnable):
+        _warn(runnable, _callers.get(key, ()))
+
+
+def latest(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Return what stands for the runnable's name now: usually itself."""
+    return runnable if runnable.key is None else _known.get(runnable.key, runnable)
+
+
+def uses(caller: Caller, runnables: Iterable[Runnable[Any, Any]]) -> None:
+    """Remember that a flow uses these, for as long as there is the flow."""
+    for runnable in runnables:
+        if runnable.key is not None:
+            _callers.setdefault(runnable.key, WeakSet()).add(caller)
+
+
+def _shape(runnable: Runnable[Any, Any]) -> tuple[Any, ...]:
+    facts = runnable.facts()
+    return (*((part["type"], *part["fields"]) for part in facts.get("in", [])), runnable.output_name)
+
+
+def _warn(new: Runnable[Any, Any], callers: Iterable[Caller]) -> None:
+    broken: list[str] = []
+    for caller in callers:
+        try:
+            caller.check_with(new)
+        except DefinitionError as error:
+            broken.append(f"{caller.name}: {error.what}")
+    if broken:
+        message = f"`{new.name}` now is {new.input_name} -> {new.output_name}, and this will break:"
+        warnings.warn(SchemaWarning("\n  ".join([message, *sorted(broken)])), stacklevel=4)
