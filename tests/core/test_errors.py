@@ -10,7 +10,7 @@ import pytest
 from quire.core import errors
 from quire.core.errors import CorruptLog, OutputValidationError, ProviderError, QuireError
 
-CLASSES = [getattr(errors, name) for name in errors.__all__]
+CLASSES = [getattr(errors, name) for name in errors.__all__ if name != "SchemaWarning"]
 
 
 def drawn() -> dict[str, tuple[str | None, str | None]]:
@@ -34,7 +34,7 @@ def test_the_tree_in_the_docstring_is_the_tree():
 
 def test_every_class_is_public():
     here = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, QuireError)}
-    assert here == set(errors.__all__)
+    assert here | {"SchemaWarning"} == set(errors.__all__)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

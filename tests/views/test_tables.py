@@ -40,7 +40,7 @@ PROMISED = {
     "runs": "run name kind status started_at duration_s session tenant parent_run nodes model_calls tool_calls "
     "input_tokens cached_input_tokens output_tokens reasoning_tokens cost_usd simulated replayed error_type error tags",
     "nodes": "run span parent node kind status reason attempt started_at queued_s duration_s input output "
-    "input_tokens output_tokens cost_usd error_type error",
+    "input_tokens output_tokens cost_usd error_type error item",
     "calls": "run span node agent provider model started_at latency_s first_token_s input_tokens cached_input_tokens "
     "cache_write_tokens output_tokens reasoning_tokens cost_usd price_source finish_reason attempt simulated replayed "
     "error_type",

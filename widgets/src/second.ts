@@ -36,12 +36,16 @@ function counted([done, total]: [number, number, number?]): string | null {
 export function fitting(state: NodeState, now: number, ruler: Ruler, room: number): string {
   const known = beside(state, now);
   const fits = (line: string) => ruler.width(state.status + line, "small") <= room;
-  const { reason, measure, attempt } = known;
-  const short = shorter(reason);
-  const whole = [joined(reason, measure, attempt), joined(reason, measure), joined(short, measure)].find(fits);
-  if (reason !== null) return whole ?? shortened(known, ruler, room - ruler.width(state.status, "small")) ?? joined(measure);
+  const cut = () => shortened(known, ruler, room - ruler.width(state.status, "small"));
+  return tellings(state, known).find(fits) ?? cut() ?? joined(known.measure);
+}
+
+/** Ways to say it whole, from the fullest to the barest. */
+function tellings({ status }: NodeState, { reason, measure, attempt }: Beside): string[] {
+  if (reason !== null) return [joined(reason, measure, attempt), joined(reason, measure), joined(shorter(reason), measure)];
   // While it is not over, or if it went wrong, how often it was tried says more than how long it took.
-  return whole ?? [state.status === "succeeded" ? "" : joined(attempt), joined(measure)].find((line) => line && fits(line)) ?? joined(measure);
+  const brief = attempt && status !== "succeeded" ? [joined(attempt)] : [];
+  return [joined(measure, attempt), ...brief, joined(measure)];
 }
 
 /** Two things the kernel says in a sentence can be said in a word or two; both make the time beside them pointless. */
@@ -74,6 +78,7 @@ export function reserved(state: NodeState, now: number, ruler: Ruler, { full, fa
   const total = words.whole(state.progress?.[1] || MANY_ITEMS);
   const lines = [
     `succeeded${joined(race ? "won" : null, time)}`,
+    `running${joined("attempt 2")}`,
     barest(state, now),
     ...(fanOut ? [`running${joined(`${total} of ${total}`)}`] : []),
     ...(full ? [state.status + joined(reason, measure && widest([measure, time], ruler), attempt)] : []),

@@ -118,3 +118,25 @@ export function flow(): FlowSnapshot {
   const about = { input: "Question", output: "Page", example: "desk.start(…)", checks: "3 steps, no cycle" };
   return { kind: "flow", head: { name: "desk", kind: "pipeline", ...about }, graph: graph() };
 }
+
+/** A support desk: a race into a loop, a route of two ways, and a fan-out. */
+export function desk(): Graph {
+  const kinds: Record<string, string> = { read: "each", route: "branch" };
+  const titled = (id: string) => ({ id, title: id.split("/").at(-1)!, kind: kinds[id] ?? "agent", note: "offline" });
+  const edge = (source: string | null, target: string | null, when: string | null = null) => ({ source, target, label: "Text", when });
+  return {
+    name: "desk",
+    kind: "process",
+    nodes: ["triage", "route", "read", "race/a", "race/b", "refund", "complaint", "polish/revise", "polish/critic", "send"].map(titled),
+    groups: [
+      { id: "race", title: "draft", kind: "race", note: "first success wins", nodes: ["race/a", "race/b"], parent: null },
+      { id: "polish", title: "polish", kind: "loop", note: "at most 4 times", nodes: ["polish/revise", "polish/critic"], parent: null },
+    ],
+    edges: [
+      ...["route", "read", "race"].map((part) => edge("triage", part)),
+      ...["refund", "complaint"].flatMap((way) => [edge("route", way, way), edge(way, "send")]),
+      ...[edge("race", "polish"), edge("polish/revise", "polish/critic"), edge("polish/critic", "polish/revise", "again")],
+      ...[edge("read", "send"), edge("polish", "send")],
+    ],
+  };
+}

@@ -18,12 +18,15 @@ from quire.core.events import Said
 from quire.core.messages import ToolCall, ToolResult
 from quire.core.ports import Answer, Model, ModelRequest
 from quire.core.schema import checked, fields_of, render, type_name
+from quire.core.usage import Usage
 from quire.flow.compose import Composable
+from quire.flow.forecast import UNKNOWN, Estimate, History, Range, from_history, from_prompt
 from quire.run import bridge
-from quire.run.calls import ask_model, use_tool
+from quire.run.calls import ask_model, priced, use_tool
 from quire.run.context import Context
 from quire.run.definitions import define, place_key
 from quire.run.naming import calling_place
+from quire.run.prices import list_price
 from quire.run.retry import Retry, retrying
 from quire.run.runnable import Runnable, parts_of
 from quire.views.shapes import AgentHead, AgentSnapshot, AgentTool, Facts, Graph
@@ -36,8 +39,9 @@ class Agent(Composable[Any, Any]):
 
     `str` input is the user's message as it is, anything else is written as JSON. The output is
     validated: a reply that does not fit goes back to the model with what is wrong, `output_attempts`
-    tries in all. `retry` asks again when the server could not answer. Tools that are asked for together run together; what they raise is told to the model.
-    `llm` may be changed on a living agent. Without a `name` it has the name of its variable.
+    tries in all. `retry` asks again when the server could not answer. Tools that are asked for together
+    run together; what they raise is told to the model. `llm` may be changed on a living agent. Without a
+    `name` it has the name of its variable.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -176,6 +180,21 @@ class Agent(Composable[Any, Any]):
 
         return await use_tool(call, _arguments(call), work, ctx)
 
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
+        """Return what its model is expected to consume."""
+        known = from_history(node, self.kind, history)
+        if known is not None and known.calls.high:
+            return [known]
+        model, settings = _opened(self.llm)
+        given = UNKNOWN if value is UNKNOWN else self._rendered(value)
+        forms = "".join(str(offer.form.parameters) + offer.form.description for offer in self._offers.values())
+        calls = Range(1, 2, 1 + self.max_tool_rounds) if self._offers else Range(1, 1, self.output_attempts)
+        if self.output is str and not self._offers:
+            calls = Range(1, 1, 1)
+        prompt = f"{self.instructions}{forms}"
+        most, price = settings.get("max_tokens"), _prices(self.llm, model)
+        return [from_prompt(node, prompt, given, calls=calls, max_tokens=most, price=price)]
+
     # How it looks
 
     def graph(self) -> Graph:
@@ -234,6 +253,15 @@ async def _ask(llm: LLM | Model, model: Model, request: ModelRequest, retry: Ret
     if retry is None:
         return await ask_model(model, request, ctx, price)
     return await retrying(retry, lambda: ask_model(model, request, ctx, price), ctx)
+
+
+def _prices(llm: LLM | Model, model: Model) -> Callable[[Usage], float | None]:
+    if model.simulated:
+        return lambda _: 0.0
+    price = llm.price if isinstance(llm, LLM) else None
+    if price is not None:
+        return lambda usage: priced(usage, price)
+    return lambda usage: list_price(model.provider, model.model, usage)
 
 
 def _is_simulated(llm: LLM | Model) -> bool:

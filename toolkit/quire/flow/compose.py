@@ -31,16 +31,29 @@ from quire.core.errors import DefinitionError, OutputValidationError, QuireError
 from quire.core.events import Mended, Rescued, Reused, Succeeded
 from quire.core.schema import checked, plain, read_back, type_name
 from quire.flow.engine import run_plan
+from quire.flow.forecast import (
+    ONCE,
+    UNKNOWN,
+    Estimate,
+    Forecast,
+    History,
+    Range,
+    history_of,
+    scaled,
+    seen_inside,
+)
 from quire.flow.mend import checked_ladder, mend
 from quire.flow.plan import Node, Plan, named, planned
 from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, fits, union
-from quire.run.bracket import bracket, promised, until
+from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import Context
 from quire.run.definitions import latest, uses
+from quire.run.history import all_logs
 from quire.run.retry import Retry, retrying
 from quire.run.runnable import Runnable
 from quire.run.runtime import store
 from quire.run.threads import in_thread
+from quire.views import words
 from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph, GraphEdge, GraphGroup, GraphNode
 
 __all__ = ["Composable", "Flow", "Wrapped"]
@@ -78,6 +91,35 @@ class Composable(Runnable[I, O]):
         `lasting` answers outlive the process: they are kept where the runs are.
         """
         return WithCache(self, key, lasting=lasting)
+
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:  # noqa: ARG002 - for those with prompts
+        """Return what running this as the node of that path is expected to consume."""
+        return [seen_inside(node, self.kind, history)]
+
+    def dry_run(self, input: Any) -> Forecast:
+        """Return what a run on this input would do and cost, without asking any model.
+
+        The input is checked as a run would check it. The estimate rests on earlier runs of this name, and
+        on the size of the prompts where there are none.
+
+        Raises:
+            SubmitError: the input is not what it takes.
+
+        Example:
+            >>> from quire import LLM, Agent
+            >>> agent = Agent(LLM("offline"), "Answer.", name="answers")
+            >>> agent.dry_run("Why?").estimates[0].node
+            'answers'
+        """
+        value = submitted(self, input)
+        history = history_of(self.name, all_logs())
+        gates = (
+            ("submit", f"the input is {self.input_name}"),
+            ("registration", f"{words.count(len(self.graph()['nodes']), 'node')}, all fed"),
+            ("dispatch, output, completion", "checked when the values are there"),
+        )
+        estimates = self.forecast(self.name, value, history)
+        return Forecast(flow=self.name, estimates=tuple(estimates), gates=gates, runs=history.runs)
 
     def with_validation(self, ladder: Mapping[str, str]) -> Wrapped:
         """Mend single fields of an output that does not fit: "fail", "coerce", "default" or "drop_field"."""
@@ -135,6 +177,10 @@ class Wrapped(Composable[Any, Any]):
     def limit(self) -> str:
         """Return what this adds, in a few words."""
         return ""
+
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
+        """Return what the inside is expected to consume."""
+        return forecast_of(self.inner, node, value, history)
 
     async def _inside(self, value: Any, ctx: Context) -> Any:
         """Run what is inside and check what it gives, so that a wrong output counts as a failure here."""
@@ -342,6 +388,18 @@ class Flow(Composable[Any, Any]):
             gives = Together(outputs, names=tuple(nodes), type=result)
         return cls("parallel", nodes, planned(nodes, title=title, input=entry.type, result=gives), name)
 
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
+        """Return what its steps are expected to consume; one with a condition may not run at all."""
+        estimates: list[Estimate] = []
+        for name in self._plan.order:
+            part, source = self._nodes[name], self._plan.inputs[name]
+            given = source.value({}, value) if value is not UNKNOWN and not source.needs else UNKNOWN
+            path = name if node == self.name else f"{node}/{name}"
+            found = forecast_of(part.runnable, path, given, history)
+            maybe = Range(0, 1 / 2, 1) if part.when is not None and not history.runs else ONCE
+            estimates.extend(found if maybe is ONCE else scaled(found, maybe, "if its condition holds"))
+        return estimates
+
     @property
     def steps(self) -> tuple[Runnable[Any, Any], ...]:
         """Its parts, each after what it waits for."""
@@ -395,6 +453,14 @@ class Flow(Composable[Any, Any]):
             checks=checks,
         )
         return FlowSnapshot(kind="flow", head=head, graph=self.graph())
+
+
+def forecast_of(runnable: Runnable[Any, Any], node: str, value: Any, history: History) -> list[Estimate]:
+    """Return what a runnable is expected to consume as the node of that path."""
+    runnable = latest(runnable)
+    if isinstance(runnable, Composable):
+        return runnable.forecast(node, value, history)
+    return [seen_inside(node, runnable.kind, history)]
 
 
 def innermost(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:

@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 from quire.core.errors import AllFailed, DefinitionError, InputValidationError, LoopExhausted, RegistrationError
 from quire.core.events import Spread
 from quire.core.schema import checked, type_name
-from quire.flow.compose import Composable
+from quire.flow.compose import Composable, forecast_of
 from quire.flow.condition import Expression
+from quire.flow.forecast import UNKNOWN, Estimate, History, Range, items_in, scaled, seen_inside
 from quire.flow.plan import Node, named
 from quire.flow.wiring import field_type, fits, union
 from quire.run.bracket import bracket
@@ -72,6 +73,17 @@ class Each(Composable[Any, list[Any]]):
             what = f"`{self.name}` takes a list, not {type_name(type(value))}."
             raise InputValidationError(what, remedy='Give the items themselves, or name their field: over="...".')
         return value
+
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
+        """Return what all items together are expected to consume."""
+        seen = seen_inside(node, self.kind, history)
+        if seen.calls.high:
+            return [seen]
+        items = UNKNOWN if value is UNKNOWN else _field(value, self.over) if self.over else value
+        many = items_in(items)
+        first = items[0] if isinstance(items, Sequence) and items else UNKNOWN
+        note = f"{many.likely:g} items" if items is not UNKNOWN else "for one item; how many is not known yet"
+        return scaled(forecast_of(self.step, f"{node}/{self.step.name}", first, history), many, note)
 
     async def _run(self, input: Any, ctx: Context) -> list[Any]:
         items = input if self.over is None else _field(input, self.over)
@@ -208,6 +220,12 @@ class Race(Composable[Any, Any]):
         told = [f"{name}: {type(error).__name__}: {error}".splitlines()[0] for name, error in errors.items()]
         raise AllFailed(f"Nobody finished `{self.name}`.", remedy="\n".join(told), errors=errors)
 
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
+        """Return what the racers are expected to consume: at least the cheapest, at most all of them."""
+        path = "" if node == self.name else f"{node}/"
+        found = [forecast_of(racer.runnable, path + name, value, history) for name, racer in self.nodes.items()]
+        return [estimate for one in found for estimate in scaled(one, Range(0, 1, 1), "a loser may be stopped early")]
+
     def _start(self, node: Node, value: Any, ctx: Context) -> asyncio.Task[Any]:
         return ctx.loop.create_task(bracket(latest(node.runnable), value, ctx.child(node.name)))
 
@@ -270,6 +288,15 @@ class Loop(Composable[Any, Any]):
         self.until = self._decider(until)
         self.input = body.input
         self.output = body.output
+
+    def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
+        """Return what the iterations are expected to consume."""
+        path = self.body.name if node == self.name else f"{node}/{self.body.name}"
+        found = forecast_of(self.body, path, value, history)
+        if history.runs:
+            return found
+        times = Range(1, (1 + self.max_iterations) / 2, self.max_iterations)
+        return scaled(found, times, f"1 to {self.max_iterations} iterations")
 
     def _decider(self, until: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
         if not isinstance(until, str):

@@ -7,16 +7,18 @@ work is an error on the line that writes it. `Source` is what the engine reads.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
-from quire.core.errors import UnknownField
-from quire.core.schema import fields_of, namesakes, type_name
+from quire.core.errors import DefinitionError, UnknownField
+from quire.core.schema import fields_of, hints_of, namesakes, type_name
 
 __all__ = [
     "Entry",
@@ -28,6 +30,9 @@ __all__ = [
     "Results",
     "Source",
     "Together",
+    "agrees",
+    "entries_in",
+    "field_of",
     "field_type",
     "fits",
     "missing",
@@ -51,7 +56,7 @@ class Entry:
         """The steps it reads: none."""
         return frozenset()
 
-    def value(self, results: Results, entry: Any) -> Any:
+    def value(self, results: Results, entry: Any) -> Any:  # noqa: ARG002 - one signature for all sources
         """Return what it gives."""
         return entry if self.part is None else entry[self.part]
 
@@ -68,7 +73,7 @@ class Output:
         """The steps it reads."""
         return frozenset((self.step,))
 
-    def value(self, results: Results, entry: Any) -> Any:
+    def value(self, results: Results, entry: Any) -> Any:  # noqa: ARG002
         """Return what it gives."""
         return results[self.step]
 
@@ -88,8 +93,7 @@ class Field:
 
     def value(self, results: Results, entry: Any) -> Any:
         """Return what it gives."""
-        whole = self.of.value(results, entry)
-        return whole[self.name] if isinstance(whole, Mapping) else getattr(whole, self.name)
+        return field_of(self.of.value(results, entry), self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +105,14 @@ class Fixed:
     @property
     def type(self) -> Any:
         """The type of the constant."""
-        return type(self.constant)
+        return cast("Any", type(self.constant))
 
     @property
     def needs(self) -> frozenset[str]:
         """The steps it reads: none."""
         return frozenset()
 
-    def value(self, results: Results, entry: Any) -> Any:
+    def value(self, results: Results, entry: Any) -> Any:  # noqa: ARG002
         """Return what it gives."""
         return self.constant
 
@@ -127,7 +131,7 @@ class FirstOf:
     @property
     def needs(self) -> frozenset[str]:
         """The steps it may read."""
-        return frozenset().union(*(source.needs for source in self.sources))
+        return frozenset[str]().union(*(source.needs for source in self.sources))
 
     def value(self, results: Results, entry: Any) -> Any:
         """Return what it gives."""
@@ -145,7 +149,7 @@ class Together:
     @property
     def needs(self) -> frozenset[str]:
         """The steps it reads."""
-        return frozenset().union(*(source.needs for source in self.sources))
+        return frozenset[str]().union(*(source.needs for source in self.sources))
 
     def value(self, results: Results, entry: Any) -> Any:
         """Return what it gives."""
@@ -187,7 +191,13 @@ class Ref:
         return Ref(Field(self._source, name, field_type(self._source.type, name, repr(self))))
 
     def __or__(self, other: Ref) -> Ref:
+        if not isinstance(other, Ref):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
         return Ref(FirstOf((*_ways(self._source), *_ways(other._source))))
+
+    def __bool__(self) -> bool:
+        message = f"`{self!r}` is neither true nor false before it has run."
+        raise DefinitionError(message, remedy="`a | b` is whichever has run; a condition goes into when=.")
 
     def __repr__(self) -> str:
         return _written(self._source)
@@ -222,18 +232,63 @@ def field_type(kind: Any, name: str, whose: str) -> Any:
     Raises:
         UnknownField: it says, and the field is not there.
     """
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        if name in kind.model_fields:
-            return kind.model_fields[name].annotation
-    elif isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        if name in hints:
-            return hints[name]
-    elif not (isinstance(kind, type) and kind.__module__ == "builtins" and kind is not dict):
+    kind = _bare(kind)
+    if typing.get_origin(kind) in _UNIONS:
+        return union(field_type(part, name, whose) for part in typing.get_args(kind) if part is not type(None))
+    known = _known_fields(kind)
+    if known is None:
         return Any
-    fields = ", ".join(field for field, _ in fields_of(kind)) or "none"
+    if name in known:
+        return known[name]
+    made = inspect.getattr_static(kind, name, None)
+    if isinstance(made, (property, cached_property)):
+        getter = made.fget if isinstance(made, property) else made.func
+        return Any if getter is None else hints_of(getter).get("return", Any)
+    fields = ", ".join(known) or "none"
     message = f"{whose} gives {type_name(kind)}, which has no field {name!r}."
     raise UnknownField(message, remedy=f"Its fields: {fields}.")
+
+
+_UNIONS = (typing.Union, types.UnionType)
+_WITHOUT_FIELDS = (list, tuple, set, frozenset)
+
+
+def _known_fields(kind: Any) -> dict[str, Any] | None:
+    """Return the fields of a type with their types; `None` for one that may have any."""
+    if typing.get_origin(kind) in (*_WITHOUT_FIELDS, typing.Literal):
+        return {}
+    if not isinstance(kind, type):
+        return None
+    if issubclass(kind, BaseModel):
+        return {name: info.annotation for name, info in kind.model_fields.items()}
+    if dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
+        return _hints(kind)
+    return {} if kind.__module__ == "builtins" and kind not in (dict, object) else None
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    try:
+        return hints_of(kind)
+    except NameError:  # a type that only its author's function knows
+        return dict.fromkeys((name for name, _ in fields_of(kind)), Any)
+
+
+def field_of(value: Any, name: str) -> Any:
+    """Return a field of a value, or what a mapping has under that name."""
+    return cast("Mapping[str, Any]", value)[name] if isinstance(value, Mapping) else getattr(value, name)
+
+
+def entries_in(source: Source) -> list[Entry]:
+    """Return where a source reads the flow's own input."""
+    match source:
+        case Entry():
+            return [source]
+        case Field():
+            return entries_in(source.of)
+        case FirstOf() | Together():
+            return [entry for one in source.sources for entry in entries_in(one)]
+        case _:
+            return []
 
 
 def union(kinds: typing.Iterable[Any]) -> Any:
@@ -246,9 +301,12 @@ def fits(given: Any, wanted: Any) -> bool:
     """Whether a value of one type can be taken as the other: the same, a subclass, or a member of a union."""
     if given == wanted or wanted is Any:
         return given == wanted or given is not Any
-    if typing.get_origin(given) in (typing.Union, types.UnionType):
+    given, wanted = _bare(given), _bare(wanted)
+    if given == wanted:
+        return True
+    if typing.get_origin(given) in _UNIONS:
         return all(fits(part, wanted) for part in typing.get_args(given))
-    if typing.get_origin(wanted) in (typing.Union, types.UnionType):
+    if typing.get_origin(wanted) in _UNIONS:
         return any(fits(given, part) for part in typing.get_args(wanted))
     if given is int and wanted is float:
         return True
@@ -257,3 +315,42 @@ def fits(given: Any, wanted: Any) -> bool:
     both = isinstance(given, type) and isinstance(wanted, type)
     # bool is an int to Python, but nobody means that when they ask for one.
     return both and wanted.__module__ != "builtins" and issubclass(given, wanted)
+
+
+def agrees(given: Any, wanted: Any) -> bool:
+    """Whether somebody who connects these two by hand may mean it: what fits, and what only inference is wary of."""
+    given, wanted = _bare(given), _bare(wanted)
+    if Any in (given, wanted) or wanted is object or fits(given, wanted):
+        return True
+    if typing.get_origin(given) in _UNIONS:
+        return all(agrees(part, wanted) for part in typing.get_args(given))
+    if typing.get_origin(wanted) in _UNIONS:
+        return any(agrees(given, part) for part in typing.get_args(wanted))
+    if typing.get_origin(given) is typing.Literal:
+        return all(agrees(type(value), wanted) or value in typing.get_args(wanted) for value in typing.get_args(given))
+    return _same_shape(given, wanted)
+
+
+def _same_shape(given: Any, wanted: Any) -> bool:
+    """Whether classes, or lists and the like of what agrees, can stand for each other."""
+    own, other = typing.get_origin(given) or given, typing.get_origin(wanted) or wanted
+    if not (isinstance(own, type) and isinstance(other, type)) or own is bool or not issubclass(own, other):
+        return False
+    parts: Sequence[Any] = typing.get_args(given)
+    others: Sequence[Any] = typing.get_args(wanted)
+    if not parts or not others:
+        return True
+    return len(parts) == len(others) and all(
+        part is other or agrees(part, other) for part, other in zip(parts, others, strict=True)
+    )
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without what is only said about it: annotations, and new names for an old one."""
+    while True:
+        if typing.get_origin(kind) is typing.Annotated:
+            kind = typing.get_args(kind)[0]
+        elif isinstance(kind, typing.NewType):
+            kind = kind.__supertype__
+        else:
+            return kind

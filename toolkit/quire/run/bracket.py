@@ -19,7 +19,7 @@ from quire.run.context import CURRENT, Context, why
 from quire.run.trace import users_traceback
 from quire.views.shapes import Graph
 
-__all__ = ["Work", "bracket", "never_began", "promised", "record_failure", "refuse", "skip", "until"]
+__all__ = ["Work", "bracket", "never_began", "promised", "record_failure", "refuse", "skip", "submitted", "until"]
 
 
 class Work(Protocol):
@@ -71,7 +71,8 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     _started(runnable, value, context, details)
     token = CURRENT.set(context)
     try:
-        accepted = _accept(runnable, value, context)
+        gate = errors.SubmitError if parent is None else errors.DispatchError
+        accepted = _accepted(runnable, value, context.name, gate)
         result = await until(context, runnable._run(accepted, context))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
         result = promised(runnable, result)
     except asyncio.CancelledError as cancelled:
@@ -119,12 +120,16 @@ def _started(runnable: Work, value: Any, context: Context, details: dict[str, An
     )
 
 
-def _accept(runnable: Work, value: Any, context: Context) -> Any:
+def submitted(runnable: Work, value: Any) -> Any:
+    """Return the value as the input of a whole run; raise `SubmitError` if it is not one."""
+    return _accepted(runnable, value, runnable.name, errors.SubmitError)
+
+
+def _accepted(runnable: Work, value: Any, name: str, gate: type[errors.InputValidationError]) -> Any:
     try:
         return runnable.accept(value)
     except ValidationError as error:
-        what = f"`{context.name}` takes {runnable.input_name}, not {_told(value)}."
-        gate = errors.SubmitError if context.parent is None else errors.DispatchError
+        what = f"`{name}` takes {runnable.input_name}, not {_told(value)}."
         raise gate(what, remedy=complaint(error)) from None
 
 

@@ -22,6 +22,7 @@ from quire.run.context import CURRENT, Context
 from quire.run.threads import set_aside
 
 __all__ = [
+    "aside",
     "background_loop",
     "call_on",
     "in_kernel",
@@ -123,6 +124,28 @@ def _block(make: Callable[[], Coroutine[Any, Any, T]], loop: asyncio.AbstractEve
         future.cancel()
         drained.wait(_PATIENCE)
         raise
+
+
+def aside(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a short coroutine to its end on a loop and in a thread of its own, whatever loop is running here.
+
+    For reading what is kept: it needs nothing that belongs to a run's loop, and must not re-enter one.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(asyncio.run(make()))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="quire-reader", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:

@@ -18,8 +18,9 @@ from quire.core.schema import plain, render
 from quire.core.usage import Usage
 from quire.run.bracket import record_failure
 from quire.run.context import CURRENT, Context, why
+from quire.run.prices import known_cost
 
-__all__ = ["ask_model", "use_tool"]
+__all__ = ["ask_model", "priced", "use_tool"]
 
 
 async def ask_model(
@@ -51,7 +52,7 @@ async def ask_model(
     except BaseException as error:
         record_failure(error, call)
         raise
-    cost, source = _cost(answer, model, price)
+    cost, source = await _cost(answer, model, price)
     log.emit(
         Responded,
         call.span,
@@ -96,17 +97,21 @@ def _settings(request: ModelRequest) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _cost(answer: Answer, model: Model, price: Mapping[str, float] | None) -> tuple[float | None, str | None]:
+async def _cost(answer: Answer, model: Model, price: Mapping[str, float] | None) -> tuple[float | None, str | None]:
     if model.simulated:
         return 0.0, "simulated"
     if answer.cost_usd is not None:
         return answer.cost_usd, "provider"
     if price is not None and answer.usage is not None:
-        return _priced(answer.usage, price), "given"
-    return None, None
+        return priced(answer.usage, price), "given"
+    if answer.usage is None:
+        return None, None
+    listed = await known_cost(model.provider, answer.model or model.model, answer.usage)
+    return listed, None if listed is None else "genai-prices"
 
 
-def _priced(usage: Usage, price: Mapping[str, float]) -> float:
+def priced(usage: Usage, price: Mapping[str, float]) -> float:
+    """Return what usage costs at a price in US dollars per million tokens."""
     cached = usage.cached_input_tokens or 0
     fresh = usage.input_tokens - cached
     per_million = (

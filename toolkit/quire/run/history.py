@@ -18,7 +18,7 @@ from quire.views import tables
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["costs", "load", "runs"]
+__all__ = ["all_logs", "costs", "load", "runs"]
 
 
 def runs() -> pd.DataFrame:
@@ -29,7 +29,7 @@ def runs() -> pd.DataFrame:
         >>> list(quire.runs().columns[:4])
         ['run', 'name', 'kind', 'status']
     """
-    return tables.runs(_all_logs())
+    return tables.runs(all_logs())
 
 
 def costs(by: str | Sequence[str] = "agent") -> pd.DataFrame:
@@ -45,7 +45,7 @@ def costs(by: str | Sequence[str] = "agent") -> pd.DataFrame:
         >>> "cost_usd" in quire.costs(by=["agent", "model"]).columns
         True
     """
-    return tables.costs(_all_logs(), by=by)
+    return tables.costs(all_logs(), by=by)
 
 
 def load(run: str | Path) -> Record:
@@ -74,17 +74,18 @@ def load(run: str | Path) -> Record:
     alive = running.get(str(run))
     if alive is not None:
         return alive
-    kept = bridge.wait_for(lambda: runtime.store().read(f"runs/{run}"))
+    kept = bridge.aside(lambda: runtime.store().read(f"runs/{run}"))
     if not kept:
         message = f"There is no run {str(run)!r} in {runtime.home()}."
         raise StoreError(message, remedy="quire.runs() lists the ids; QUIRE_HOME says where they are kept.")
     return Record(str(run), lambda: kept)
 
 
-def _all_logs() -> list[Sequence[Event]]:
+def all_logs() -> list[Sequence[Event]]:
+    """Return the log of every run there is, the newest first."""
     alive = {run.id: run.log.events for run in list(running.values())}
-    kept = bridge.wait_for(_kept_logs)
-    return [*alive.values(), *(log for name, log in kept.items() if name not in alive)]
+    kept = bridge.aside(_kept_logs)
+    return [*alive.values(), *(log for name, log in reversed(kept.items()) if name not in alive)]
 
 
 async def _kept_logs() -> dict[str, list[Event]]:

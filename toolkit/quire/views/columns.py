@@ -153,6 +153,7 @@ TABLES: dict[str, Table] = {
         Column("cost_usd", "Float64", "USD", "its own calls', not its children's; NA when one has no known price"),
         _ERROR_TYPE,
         _ERROR,
+        _count("item", "which of many, from 0: the item of a fan-out or the iteration of a loop; NA otherwise"),
     ),
     "calls": (
         _RUN,

@@ -5,22 +5,26 @@ smoothly from layer to layer (the method of Sugiyama, Tagawa and Toda, 1981). It
 on the kernel's loop, where nothing may take a second: of the two ready ones, Graphviz is a program that may be missing,
 and graphlay 0.3.1 took 4.6 s for a fan of 200 nodes and was stopped after four minutes on one of 1,000.
 
+Groups are laid out from the inside out: once its parts have their places, a group is one big node among its neighbors.
+
 Inside, one pair of coordinates serves both directions: `along` is the way the data goes, `across` is the other way.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Box", "Curve", "Layout", "Link", "Size", "layered"]
+__all__ = ["Box", "Curve", "Frame", "Layout", "Link", "Name", "Size", "around", "layered", "nested", "parting"]
 
+Name: TypeAlias = str | tuple[str, int]
+"""What a node is called: its id, or the side and the number of an edge that ends nowhere."""
 Point: TypeAlias = tuple[float, float]
 
 _GAP = {False: 60.0, True: 40.0}
@@ -33,6 +37,8 @@ _AROUND_LABEL = 28.0
 """How much longer than its label a link is."""
 _SAG = 44.0
 """How far the controls of a link that goes back hang below the nodes; the curve itself hangs 3/4 of that."""
+_MARGIN, _CAPTION = 10.0, 33.0
+"""Between the border of a group and its parts, and above them, where its sentence stands."""
 _SWEEPS = 12
 _BENDS = 4000
 """Long links beyond this many bends run straight: no eye could follow them, and 1,000 nodes stay under a second."""
@@ -52,11 +58,29 @@ class Size:
 class Link:
     """An edge to be placed, and the words on it."""
 
-    source: str
-    target: str
+    source: Name
+    target: Name
     label: str = ""
     size: Size = Size(0, 0)
     """The size of the label."""
+    back: bool = False
+    """Whether it leads back on purpose, as that of a loop does."""
+    leave: float = 0.0
+    """How far from the middle of its source it begins, across the way."""
+    reach: float = 0.0
+    """How far from the middle of its target it ends, across the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A group to be laid out."""
+
+    caption: float
+    """The width of the sentence on top."""
+    down: bool
+    """Whether its inside goes from the top down."""
+    alike: bool = False
+    """Whether its parts are all as wide as the widest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,7 @@ class Layout:
 
     width: float
     height: float
-    boxes: dict[str, Box]
+    boxes: dict[Name, Box]
     curves: list[Curve]
     """One for each link, in the order given."""
 
@@ -103,10 +127,12 @@ class _Spot:
     after: list[int] = field(default_factory=list[int])
 
 
-def layered(sizes: dict[str, Size], links: Sequence[Link], *, down: bool = False, even: bool = False) -> Layout:
+def layered(
+    sizes: Mapping[Name, Size], links: Sequence[Link], *, down: bool = False, even: Container[Name] = ()
+) -> Layout:
     """Place nodes of the given sizes and the links between them, from left to right or from the top down.
 
-    With `even`, the nodes of a layer are all as deep as the deepest. The same input always gives the same
+    Those of a layer that are in `even` are all as deep as the deepest of them. The same input always gives the same
     output. Cycles are fine: a link that goes back hangs below the others.
 
     Example:
@@ -118,11 +144,10 @@ def layered(sizes: dict[str, Size], links: Sequence[Link], *, down: bool = False
         return Layout(0, 0, {}, [])
     index = {name: at for at, name in enumerate(sizes)}
     ends = [(index[link.source], index[link.target]) for link in links]
-    ways = _forward(len(sizes), ends)
+    ways = _forward(len(sizes), ends, [link.back for link in links])
     spots = [_node_spot(size, down=down) for size in sizes.values()]
     _rank(spots, [end for end, way in zip(ends, ways, strict=True) if way])
-    if even:
-        _even(spots)
+    _even([spot for name, spot in zip(sizes, spots, strict=True) if name in even])
     chains = _chains(spots, ends, ways)
     _widen_for_labels(spots, chains, links, down=down)
     layers = _order(spots)
@@ -134,17 +159,171 @@ def _node_spot(size: Size, *, down: bool) -> _Spot:
     return _Spot(0, size.height, size.width) if down else _Spot(0, size.width, size.height)
 
 
+# --- groups ---
+
+
+def around(homes: Mapping[Name, str | None], name: Name) -> list[str]:
+    """List the groups around a node or a group, the outermost first; `homes` tells the innermost of each.
+
+    Example:
+        >>> around({"a": None, "a/b": "a", "a/b/c": "a/b"}, "a/b/c")
+        ['a', 'a/b']
+    """
+    outward: list[str] = []
+    home = homes.get(name)
+    while home is not None:
+        outward.append(home)
+        home = homes.get(home)
+    return outward[::-1]
+
+
+def parting(homes: Mapping[Name, str | None], one: Name, two: Name) -> tuple[str | None, Name, Name]:
+    """Find the innermost group that holds both, and which of its parts they are or are in.
+
+    Example:
+        >>> parting({"a": None, "b": None, "a/x": "a", "b/y": "b"}, "a/x", "b/y")
+        (None, 'a', 'b')
+    """
+    way, other = ([*around(homes, name), name] for name in (one, two))
+    shared = 0
+    while shared < min(len(way), len(other)) - 1 and way[shared] == other[shared]:
+        shared += 1
+    level = around(homes, way[shared])
+    return level[-1] if level else None, way[shared], other[shared]
+
+
+def nested(
+    sizes: Mapping[Name, Size],
+    links: Sequence[Link],
+    frames: Mapping[str, Frame],
+    homes: Mapping[Name, str | None],
+    *,
+    down: bool = False,
+    even: Container[Name] = (),
+) -> Layout:
+    """Place nodes and groups of them; an enclosing group comes before the groups inside it.
+
+    Links may begin and end at nodes and at groups.
+
+    Example:
+        >>> page = nested({"a": Size(100, 48), "g/b": Size(100, 48)}, [Link("a", "g")],
+        ...     {"g": Frame(caption=60, down=False)}, {"a": None, "g": None, "g/b": "g"})
+        >>> page.boxes["g"], page.boxes["g/b"]
+        (Box(x=160.0, y=0, width=120.0, height=91.0), Box(x=170.0, y=33.0, width=100.0, height=48))
+    """
+    return _Nesting(dict(sizes), links, frames, homes, down, even).layout()
+
+
+@dataclass(slots=True)
+class _Nesting:
+    """Lays out the inside of every group, the innermost first, and puts it all on one page."""
+
+    sizes: dict[Name, Size]
+    links: Sequence[Link]
+    frames: Mapping[str, Frame]
+    homes: Mapping[Name, str | None]
+    down: bool
+    even: Container[Name]
+    insides: dict[str | None, Layout] = field(default_factory=dict[str | None, Layout])
+
+    def layout(self) -> Layout:
+        parts: dict[str | None, list[Name]] = {}
+        for name in (*self.sizes, *self.frames):
+            parts.setdefault(self.homes.get(name), []).append(name)
+        levels: dict[str | None, list[tuple[int, Name, Name]]] = {}
+        for at, link in enumerate(self.links):
+            level, source, target = parting(self.homes, link.source, link.target)
+            levels.setdefault(level, []).append((at, source, target))
+        for group, frame in reversed(list(self.frames.items())):
+            inside = self._inside(parts[group], levels.get(group, []), frame)
+            width, height = max(inside.width, frame.caption) + 2 * _MARGIN, inside.height + _CAPTION + _MARGIN
+            self.insides[group], self.sizes[group] = inside, Size(width, height)
+        page = self._inside(parts.get(None, []), levels.get(None, []), Frame(0, self.down))
+        self.insides[None] = page
+        return self._page(levels)
+
+    def _inside(self, parts: Sequence[Name], ends: Sequence[tuple[int, Name, Name]], frame: Frame) -> Layout:
+        sizes = {name: self.sizes[name] for name in parts}
+        if frame.alike:
+            widest = max(size.width for size in sizes.values())
+            sizes = {name: replace(size, width=widest) for name, size in sizes.items()}
+        links = [self._projected(self.links[at], source, target, down=frame.down) for at, source, target in ends]
+        return layered(sizes, links, down=frame.down, even=() if frame.down else self.even)
+
+    def _projected(self, link: Link, source: Name, target: Name, *, down: bool) -> Link:
+        """Let a link end at the groups that its ends are in, but level with the ends themselves."""
+        leave, reach = (self._off(*pair, down=down) for pair in ((link.source, source), (link.target, target)))
+        return replace(link, source=source, target=target, leave=leave, reach=reach)
+
+    def _off(self, name: Name, part: Name, *, down: bool) -> float:
+        if name == part:
+            return 0.0
+        box, size = self._box(name, part), self.sizes[part]
+        return box.x + box.width / 2 - size.width / 2 if down else box.y + box.height / 2 - size.height / 2
+
+    def _box(self, name: Name, within: Name | None = None) -> Box:
+        """Give the box of a node or a group as seen from a group around it, or from the page."""
+        home = self.homes.get(name)
+        box = self.insides[home].boxes[name]
+        while home is not None:
+            x, y = self._corner(home)
+            box = replace(box, x=box.x + x, y=box.y + y)
+            if home == within:
+                break
+            outer = self.insides[self.homes.get(home)].boxes[home]
+            box = replace(box, x=box.x + outer.x, y=box.y + outer.y)
+            home = self.homes.get(home)
+        return box
+
+    def _corner(self, group: str) -> Point:
+        """Where the inside of a group begins: in the middle, if its sentence is wider."""
+        return (self.sizes[group].width - self.insides[group].width) / 2, _CAPTION
+
+    def _page(self, levels: Mapping[str | None, Sequence[tuple[int, Name, Name]]]) -> Layout:
+        curves: dict[int, Curve] = {}
+        for group, ends in levels.items():
+            left, top = (0.0, 0.0) if group is None else self._corner(group)
+            box = None if group is None else self._box(group)
+            left, top = (left + box.x, top + box.y) if box else (left, top)
+            for (at, source, target), curve in zip(ends, self.insides[group].curves, strict=True):
+                points = [(x + left, y + top) for x, y in curve.points]
+                label = curve.label and (curve.label[0] + left, curve.label[1] + top)
+                link = self.links[at]
+                if link.source != source:
+                    points = _joined(points[::-1], self._box(link.source))[::-1]
+                if link.target != target:
+                    points = _joined(points, self._box(link.target))
+                curves[at] = Curve(points, label)
+        page = self.insides[None]
+        boxes = {name: self._box(name) for name in self.sizes}
+        return Layout(page.width, page.height, boxes, [curves[at] for at in range(len(self.links))])
+
+
+def _joined(points: list[Point], box: Box) -> list[Point]:
+    """Lead a curve on from the border of a group to a box inside it, by the shortest way."""
+    x, y = points[-1]
+    across, along = box.x + box.width / 2, box.y + box.height / 2
+    sides = ((box.x, along), (box.x + box.width, along), (across, box.y), (across, box.y + box.height))
+    end = min(sides, key=lambda side: (side[0] - x) ** 2 + (side[1] - y) ** 2)
+    return [*points, *(((x * rest + end[0] * share), (y * rest + end[1] * share)) for share, rest in _THIRDS), end]
+
+
+_THIRDS = ((1 / 3, 2 / 3), (2 / 3, 1 / 3))
+"""The controls that make a cubic stretch a straight line."""
+
+
 # --- layers ---
 
 
-def _forward(count: int, ends: Sequence[tuple[int, int]]) -> list[bool]:
-    """Tell which links go forward: the others would close a cycle."""
+def _forward(count: int, ends: Sequence[tuple[int, int]], back: Sequence[bool]) -> list[bool]:
+    """Tell which links go forward: the others are meant to lead back, or would close a cycle."""
     out: list[list[tuple[int, int]]] = [[] for _ in range(count)]
     entered = [0] * count
+    ways = [not one for one in back]
     for at, (source, target) in enumerate(ends):
-        out[source].append((at, target))
-        entered[target] += 1
-    ways = [True] * len(ends)
+        if ways[at]:
+            out[source].append((at, target))
+            entered[target] += 1
     seen = [0] * count  # 1 while a node is on the path, 2 once everything behind it is known
     for root in sorted(range(count), key=lambda node: entered[node] > 0):
         if not seen[root]:
@@ -391,10 +570,10 @@ class _Page:
     taken: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     said: set[tuple[str, Point]] = field(default_factory=set[tuple[str, Point]])
 
-    def layout(self, names: list[str]) -> Layout:
+    def layout(self, names: list[Name]) -> Layout:
         self._measure_layers()
         boxes = [self._box(spot) for spot in self.spots[: len(names)]]
-        paths = [self._path(chain) for chain in self.chains]
+        paths = [self._path(chain, link) for chain, link in zip(self.chains, self.links, strict=True)]
         labels = self._labels(paths)
         corners = [corner for box in boxes for corner in ((box.x, box.y), (box.x + box.width, box.y + box.height))]
         corners += [point for path in paths for point in _extremes(path)]
@@ -449,13 +628,17 @@ class _Page:
     def _across(self, spot: _Spot) -> float:
         return round(spot.center - spot.breadth / 2) + spot.breadth / 2
 
-    def _path(self, chain: list[int]) -> list[Point]:
+    def _path(self, chain: list[int], link: Link) -> list[Point]:
         first, last = self.spots[chain[0]], self.spots[chain[-1]]
         if last.rank <= first.rank:
-            return self._path_back(first, last)
-        points = [self._point(self._edges(first)[1], self._across(first))]
-        for one, two in pairwise(self.spots[at] for at in chain):
-            points += self._bow(self._edges(one)[1], self._across(one), self._edges(two)[0], self._across(two))
+            beside = link.back and last.rank == first.rank - 1
+            return self._path_beside(first, last) if beside else self._path_back(first, last)
+        off = {chain[0]: link.leave, chain[-1]: link.reach}
+        points = [self._point(self._edges(first)[1], self._across(first) + link.leave)]
+        for at, to in pairwise(chain):
+            one, two = self.spots[at], self.spots[to]
+            across, to_across = self._across(one) + off.get(at, 0.0), self._across(two) + off.get(to, 0.0)
+            points += self._bow(self._edges(one)[1], across, self._edges(two)[0], to_across)
             if two.bend:
                 across, (start, stop) = self._across(two), self._edges(two)
                 points += [self._point(along, across) for along in (start, stop, stop)]
@@ -465,6 +648,13 @@ class _Page:
         middle = (along + to_along) / 2
         ends = ((middle, across), (middle, to_across), (to_along, to_across))
         return [self._point(*end) for end in ends]
+
+    def _path_beside(self, first: _Spot, last: _Spot) -> list[Point]:
+        """Lead a link back to the layer right before, beside the links that come from there."""
+        off = min(first.breadth, last.breadth) / 4
+        start, stop = self._edges(first)[0], self._edges(last)[1]
+        across, to_across = self._across(first) + off, self._across(last) + off
+        return [self._point(start, across), *self._bow(start, across, stop, to_across)]
 
     def _path_back(self, first: _Spot, last: _Spot) -> list[Point]:
         """Hang a link that goes back below its nodes; one from a node to itself keeps its ends apart."""

@@ -13,15 +13,26 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
-from quire.views.layout import Link, Size, layered
-from quire.views.prose import beside, graph_text, headline, one_line, safe, state_of, summary
-from quire.views.shapes import GraphEdge
+from quire.views.layout import Frame, Link, Size, nested
+from quire.views.prose import (
+    beside,
+    graph_text,
+    headline,
+    nest_of,
+    one_line,
+    passing,
+    safe,
+    sentence,
+    state_of,
+    summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from quire.views.layout import Box, Curve, Layout
-    from quire.views.shapes import Graph, GraphNode, Head, NodeState, Status
+    from quire.views.layout import Box, Curve, Layout, Name
+    from quire.views.prose import Nest, Way
+    from quire.views.shapes import Graph, GraphGroup, GraphNode, Head, NodeState, Status
 
 __all__ = ["graph_svg"]
 
@@ -31,6 +42,12 @@ _MARGIN, _PADDING, _GLYPH = 8, 12, 20
 _NODE, _FAN_OUT, _DOT = 48, 66, 6
 """Heights of a node and of one with a bar for its items; size of the dot where a flow begins or ends."""
 _NARROWEST, _BROADEST, _LONGEST_LABEL = 96, 240, 200
+_BROAD_DOWN = 176
+"""Top down, nodes stand side by side: a reason has to do with less room."""
+_STACKED = {"loop": 3, "race": 4}
+"""So many parts of a group stand one below the other; more take too much height."""
+_PIP, _PIPS, _PIP_RADIUS = 12, 12, 3.5
+"""From one pip of a loop to the next, the most that are drawn, and their radius."""
 _CELLS = 48
 """Items that can still be seen apart."""
 _FLOWS = {"never": 0, "later": 1, "done": 2, "now": 3}
@@ -61,7 +78,7 @@ _FORM = (
     (".never .line", "stroke-dasharray:1 4;stroke-linecap:round"),
     (":is(.running,.waiting,.failed) .box", "stroke-width:1.5"),
     (".pending .box", "stroke-dasharray:4 3"),
-    (".sheet", "fill:none"),
+    (".sheet,.frame", "fill:none"),
 )
 _COLORS = (
     (".paper", "fill:{paper}"),
@@ -70,6 +87,10 @@ _COLORS = (
     (".mono", "fill:{text}"),
     (".box", "fill:{paper};stroke:{stroke}"),
     (".sheet,.line", "stroke:{stroke}"),
+    (".frame", "stroke:{line}"),
+    (".pip", "fill:none;stroke:{stroke}"),
+    (".pip.done", "fill:{stroke}"),
+    (".pip.now", "fill:{accent};stroke:{accent}"),
     (".tip,.end,.item.done", "fill:{stroke}"),
     (".now .line", "stroke:{accent}"),
     (".now .tip,.item.now", "fill:{accent}"),
@@ -131,11 +152,12 @@ def graph_svg(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: 
         >>> graph_svg({"name": "audit", "kind": "pipeline", "nodes": [node], "edges": []})[:4]
         '<svg'
     """
-    scene = _scene(graph, nodes, down=False)
+    nest = nest_of(graph)
+    scene = _scene(nest, nodes, down=False)
     if _page_width(scene) > _WIDEST:
-        tall = _scene(graph, nodes, down=True)
+        tall = _scene(nest, nodes, down=True)
         scene = min(scene, tall, key=_page_width)
-    body = "".join(_edges(scene)) + "".join(_node(scene, node) for node in scene.nodes)
+    body = "".join((*_groups(scene), *_edges(scene), *(_node(scene, node) for node in scene.nest.nodes.values())))
     scope = f"quire-{sha256((graph['name'] + body).encode(errors='replace')).hexdigest()[:10]}"
     width, height = _page_width(scene), scene.layout.height + 2 * _MARGIN
     frame = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{_number(width)}" height="{_number(height)}"'
@@ -151,11 +173,22 @@ def graph_svg(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    nodes: list[GraphNode]
+    nest: Nest
     states: Mapping[str, NodeState] | None
-    edges: list[GraphEdge]
+    arrows: list[_Arrow]
     down: bool
     layout: Layout
+
+
+@dataclass(slots=True)
+class _Arrow:
+    """A way as it is drawn, with the words on it."""
+
+    way: Way
+    ends: tuple[Name, Name]
+    label: str
+    mono: bool
+    """Whether the words are a type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,64 +198,103 @@ class _Lines:
     title: str
     kind: str
     word: str
-    rest: str
+    rests: list[str]
+    """What stands beside the word, in full and then in ever fewer words."""
     indent: int
 
 
-def _scene(graph: Graph, states: Mapping[str, NodeState] | None, *, down: bool) -> _Scene:
-    nodes = list({node["id"]: node for node in graph["nodes"]}.values())
-    edges = _drawn(graph, {node["id"] for node in nodes}, run=states is not None)
-    sizes = {f"node {node['id']}": _size(node, states, down=down) for node in nodes}
-    ends = [(_end(edge["source"], at, "from"), _end(edge["target"], at, "to")) for at, edge in enumerate(edges)]
-    sizes |= {end: Size(_DOT, _DOT) for pair in ends for end in pair if end not in sizes}
-    links = [Link(*pair, edge["label"], _label_size(edge["label"])) for pair, edge in zip(ends, edges, strict=True)]
-    even = states is not None and not down
-    return _Scene(nodes, states, edges, down, layered(sizes, links, down=down, even=even))
+def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool) -> _Scene:
+    arrows = _arrows(nest, run=states is not None)
+    sizes: dict[Name, Size] = {
+        name: _size(node, state_of(node, states), down=down) for name, node in nest.nodes.items()
+    }
+    homes = dict(nest.homes)
+    for arrow in arrows:
+        for end in arrow.ends:
+            if end not in homes:
+                sizes[end], homes[end] = Size(_DOT, _DOT), arrow.way.within
+    links = [_link(arrow) for arrow in arrows]
+    frames = {name: _frame(nest, group, states, down=down) for name, group in nest.groups.items()}
+    even = nest.nodes if states is not None and not down else ()
+    return _Scene(nest, states, arrows, down, nested(sizes, links, frames, homes, down=down, even=even))
 
 
-def _end(node: str | None, at: int, side: str) -> str:
-    """Name the end of an edge: its node, or a dot of its own where the flow is entered or left."""
-    return f"{side} {at}" if node is None else f"node {node}"
+def _arrows(nest: Nest, *, run: bool) -> list[_Arrow]:
+    """Choose the ways to draw: one for each pair of ends; in a run no open ends and no types, the nodes say more."""
+    arrows: dict[tuple[Name, Name], list[Way]] = {}
+    for at, way in enumerate(nest.ways):
+        if not run or way.within is not None or (way.source is not None and way.target is not None):
+            ends = ("from", at) if way.source is None else way.source, ("to", at) if way.target is None else way.target
+            arrows.setdefault(ends, []).append(way)
+    return [_arrow_of(ends, ways, run=run) for ends, ways in arrows.items()]
 
 
-def _drawn(graph: Graph, known: set[str], *, run: bool) -> list[GraphEdge]:
-    """Choose the edges to draw: one for each pair of ends; in a run no open ends and no types, the nodes say more."""
-    labels: dict[tuple[str | None, str | None], list[str]] = {}
-    for edge in graph["edges"]:
-        ends = [end for end in (edge["source"], edge["target"]) if end is not None]
-        if ends and known.issuperset(ends) and not (run and len(ends) == 1):
-            label = _fit(one_line(edge["label"]), _LONGEST_LABEL, mono=True)
-            labels.setdefault((edge["source"], edge["target"]), []).append("" if run else label)
-    return [
-        GraphEdge(source=source, target=target, label=", ".join(dict.fromkeys(filter(None, texts))))
-        for (source, target), texts in labels.items()
-    ]
+def _arrow_of(ends: tuple[Name, Name], ways: Sequence[Way], *, run: bool) -> _Arrow:
+    words = [way.word for way in ways if way.word and not way.loop]
+    types = [] if run else [way.type for way in ways if not way.loop]
+    shown = dict.fromkeys(_fit(text, _LONGEST_LABEL, mono=not words) for text in words or types if text)
+    return _Arrow(ways[0], ends, ", ".join(shown), not words)
 
 
-def _label_size(label: str) -> Size:
-    return Size(_text_width(label, mono=True) + 8, 14) if label else Size(0, 0)
+def _link(arrow: _Arrow) -> Link:
+    size = Size(_text_width(arrow.label, mono=arrow.mono) + 8, 14) if arrow.label else Size(0, 0)
+    return Link(*arrow.ends, arrow.label, size, back=arrow.way.loop is not None)
 
 
-def _size(node: GraphNode, states: Mapping[str, NodeState] | None, *, down: bool) -> Size:
-    state = state_of(node, states)
+def _frame(nest: Nest, group: GraphGroup, states: Mapping[str, NodeState] | None, *, down: bool) -> Frame:
+    """Say how a group is laid out: small loops and races have their parts one below the other."""
+    state = states.get(group["id"]) if states else None
+    wide = min(_BROADEST, _text_width(_captions(group, state)[0])) + _pips_width(state) + 4
+    parts = [name for name, home in nest.homes.items() if home == group["id"]]
+    stacked = len(parts) <= _STACKED.get(group["kind"], 0) and nest.nodes.keys() >= set(parts)
+    return Frame(wide, group["kind"] == "loop" if stacked else down, alike=stacked)
+
+
+def _captions(group: GraphGroup, state: NodeState | None) -> list[str]:
+    """Say what stands above a group, the fullest first; an end that was not a success is told in words."""
+    line = sentence(group, state)
+    if not state or state["status"] in ("pending", "running", "waiting"):
+        return [line]
+    ended = line if state["status"] == "succeeded" else f"{line} · {state['status']}"
+    reason = one_line(state["reason"]) if state["reason"] else ""
+    sign = " · " if state["status"] == "succeeded" else ", "
+    return [sign.join(filter(None, (ended, reason))), ended]
+
+
+def _pips_width(state: NodeState | None) -> int:
+    most = state["progress"][1] if state and state["progress"] else 0
+    return 16 + most * _PIP if 0 < most <= _PIPS else 0
+
+
+def _size(node: GraphNode, state: NodeState | None, *, down: bool) -> Size:
     lines = _lines(node, state, down=down)
     kind = 16 + _text_width(lines.kind) if lines.kind else 0
-    seconds = [_second(lines), _RESERVED] if state else [lines.rest]
-    width = max([_text_width(lines.title, title=True) + kind, *map(_text_width, seconds)]) + lines.indent + _PADDING
-    height = _FAN_OUT if state and state["progress"] else _NODE
+    full, *_, barest = [_text_width(_second(lines, rest)) for rest in (*lines.rests, lines.rests[-1])]
+    second = max(min(full, _room(_BROAD_DOWN, lines)) if down else full, barest)
+    reserved = _text_width(_RESERVED) if state else 0
+    width = max(_text_width(lines.title, title=True) + kind, second, reserved) + lines.indent + _PADDING
+    height = _FAN_OUT if state and _is_fan_out(node, state) else _NODE
     return Size(min(_BROADEST, max(_NARROWEST, -(-width // 4) * 4)), height)
+
+
+def _room(width: float, lines: _Lines) -> float:
+    return width - lines.indent - _PADDING
 
 
 def _lines(node: GraphNode, state: NodeState | None, *, down: bool) -> _Lines:
     title, kind, note = one_line(node["title"]), one_line(node["kind"]), one_line(node["note"])
     if state is None:
-        return _Lines(title, kind, "", note, _PADDING)
-    kind = "" if down or state["progress"] else kind
-    return _Lines(title, kind, state["status"], beside(state, down=down), _PADDING + _GLYPH)
+        return _Lines(title, kind, "", [note], _PADDING)
+    kind = "" if down or _is_fan_out(node, state) else kind
+    return _Lines(title, kind, state["status"], beside(state), _PADDING + _GLYPH)
 
 
-def _second(lines: _Lines) -> str:
-    return " · ".join(filter(None, (lines.word, lines.rest)))
+def _is_fan_out(node: GraphNode, state: NodeState | None) -> bool:
+    return node["kind"] == "each" or bool(state and state["progress"])
+
+
+def _second(lines: _Lines, rest: str) -> str:
+    return " · ".join(filter(None, (lines.word, rest)))
 
 
 # --- painting ---
@@ -232,31 +304,45 @@ def _page_width(scene: _Scene) -> float:
     return scene.layout.width + 2 * _MARGIN
 
 
+def _groups(scene: _Scene) -> Iterator[str]:
+    for name, group in scene.nest.groups.items():
+        box, state = scene.layout.boxes[name], scene.states.get(name) if scene.states else None
+        room = box.width - 2 * _PADDING - _pips_width(state) + 1
+        captions = _captions(group, state)
+        caption = next((line for line in captions if _text_width(line) <= room), captions[-1])
+        yield (
+            f'<g class="group" transform="translate({_number(box.x)} {_number(box.y)})">'
+            f'<rect class="frame" width="{_number(box.width)}" height="{_number(box.height)}" rx="8"/>'
+            f'<text x="{_PADDING}" y="18">{safe(_fit(caption, room))}</text>{_pips(state, box)}</g>'
+        )
+
+
+def _pips(state: NodeState | None, box: Box) -> str:
+    """Paint a pip for each iteration of a loop: those behind, the one at work, those it may still take."""
+    if not state or not state["progress"] or not _pips_width(state):
+        return ""
+    round_, most = state["progress"][:2]
+    live = state["status"] in ("running", "waiting")
+    first = box.width - _PADDING - (most - 1) * _PIP - _PIP_RADIUS
+    looks = ("pip" if at > round_ else "pip now" if at == round_ and live else "pip done" for at in range(1, most + 1))
+    return "".join(
+        f'<circle class="{look}" cx="{_number(first + at * _PIP)}" cy="14" r="{_PIP_RADIUS}"/>'
+        for at, look in enumerate(looks)
+    )
+
+
 def _edges(scene: _Scene) -> Iterator[str]:
     """Paint the lines first, then the labels, so that no line runs through a label."""
-    pairs = list(zip(scene.edges, scene.layout.curves, strict=True))
-    flows = [(_flow(scene, edge), _arrow(curve)) for edge, curve in pairs]
+    pairs = list(zip(scene.arrows, scene.layout.curves, strict=True))
+    flows = [(passing(arrow.way, scene.states), _arrow(curve)) for arrow, curve in pairs]
     yield from (
         f'<g class="edge {flow}">{arrow}</g>' for flow, arrow in sorted(flows, key=lambda pair: _FLOWS[pair[0]])
     )
-    yield from (_label(edge["label"], curve.label) for edge, curve in pairs if curve.label)
+    yield from (_label(arrow, curve.label) for arrow, curve in pairs if curve.label)
     for name, box in scene.layout.boxes.items():
-        if not name.startswith("node "):
+        if isinstance(name, tuple):
             x, y = box.x + _DOT / 2, box.y + _DOT / 2
             yield f'<circle class="end" cx="{_number(x)}" cy="{_number(y)}" r="2.5"/>'
-
-
-def _flow(scene: _Scene, edge: GraphEdge) -> str:
-    """Tell what became of the data on an edge: it passed, passes now, is still to come, or never will."""
-    if scene.states is None or edge["source"] is None or edge["target"] is None:
-        return "done"
-    source, target = (scene.states.get(end) for end in (edge["source"], edge["target"]))
-    from_, to = source["status"] if source else "pending", target["status"] if target else "pending"
-    if from_ in ("failed", "skipped", "cancelled") or to in ("skipped", "cancelled"):
-        return "never"
-    if from_ != "succeeded" or to == "pending":
-        return "later"
-    return "now" if to == "running" else "done"
 
 
 def _arrow(curve: Curve) -> str:
@@ -273,28 +359,28 @@ def _arrow(curve: Curve) -> str:
     return f'<path class="line" d="{line}"/><path class="tip" d="M{tip}Z"/>'
 
 
-def _label(text: str, center: tuple[float, float]) -> str:
+def _label(arrow: _Arrow, center: tuple[float, float]) -> str:
     x, y = center
-    width = _text_width(text, mono=True) + 6
+    width = _text_width(arrow.label, mono=arrow.mono) + 6
+    face = ' class="mono"' if arrow.mono else ""
     # A rectangle and not a wide stroke around the letters: not every reader paints strokes first.
     return (
         f'<rect class="paper" x="{_number(x - width / 2)}" y="{_number(y - 7)}" width="{_number(width)}" height="14"/>'
-        f'<text class="mono" x="{_number(x)}" y="{_number(y + 4)}" text-anchor="middle">{safe(text)}</text>'
+        f'<text{face} x="{_number(x)}" y="{_number(y + 4)}" text-anchor="middle">{safe(arrow.label)}</text>'
     )
 
 
 def _node(scene: _Scene, node: GraphNode) -> str:
-    state, box = state_of(node, scene.states), scene.layout.boxes[f"node {node['id']}"]
+    state, box = state_of(node, scene.states), scene.layout.boxes[node["id"]]
     lines = _lines(node, state, down=scene.down)
-    progress = state["progress"] if state else None
     corner = f"{_number(box.x)} {_number(box.y)}"
-    fan_out = bool(progress) or (state is None and node["kind"] == "each")
+    fan_out = _is_fan_out(node, state)
     return (
         f'<g class="node {state["status"] if state else "plain"}" transform="translate({corner})">'
         f"{_sheet(box) if fan_out else ''}"
         f'<rect class="box" width="{_number(box.width)}" height="{_number(box.height)}" rx="6"/>'
         f"{_glyph(state['status']) if state else ''}{_first_line(lines, box)}{_second_line(lines, box)}"
-        f"{_items(state['status'], progress, box) if state and progress else ''}</g>"
+        f"{_items(state, box) if state and fan_out else ''}</g>"
     )
 
 
@@ -307,7 +393,7 @@ def _glyph(status: Status) -> str:
 
 
 def _first_line(lines: _Lines, box: Box) -> str:
-    room = box.width - lines.indent - _PADDING
+    room = _room(box.width, lines)
     kind = _fit(lines.kind, room / 2)
     title = _fit(lines.title, room - (16 + _text_width(kind) if kind else 0), title=True)
     end = f'<text x="{_number(box.width - _PADDING)}" y="20" text-anchor="end">{safe(kind)}</text>' if kind else ""
@@ -315,21 +401,25 @@ def _first_line(lines: _Lines, box: Box) -> str:
 
 
 def _second_line(lines: _Lines, box: Box) -> str:
-    room = box.width - lines.indent - _PADDING
+    room = _room(box.width, lines)
+    fits = (rest for rest in lines.rests if _text_width(_second(lines, rest)) <= room + 0.5)
     word = f'<tspan class="word">{lines.word}</tspan>' if lines.word else ""
-    rest = _fit(_second(lines), room)[len(lines.word) :]
+    rest = _fit(_second(lines, next(fits, lines.rests[0])), room)[len(lines.word) :]
     return f'<text x="{lines.indent}" y="37">{word}{safe(rest)}</text>' if word or rest else ""
 
 
-def _items(status: Status, progress: Sequence[int], box: Box) -> str:
+def _items(state: NodeState, box: Box) -> str:
     """Paint a cell for each item of a fan-out, or one plain bar when there are too many to see apart."""
-    done, total = min(progress[0], progress[1]), max(1, progress[1])
+    progress = state["progress"] or (0, 0)
+    done, total = min(progress[:2]), max(1, progress[1])
+    working = progress[2] if len(progress) > 2 else 1  # noqa: PLR2004 - some logs also count those at work
     plain = total > _CELLS
     gap, cells = (0.0, [done, total - done]) if plain else (1.5, [1] * total)
     unit = (box.width - 2 * _PADDING - gap * (len(cells) - 1)) / total
     x, counted, painted = float(_PADDING), 0, ""
     for items in cells:
-        kind = "item done" if counted < done else "item now" if status == "running" and counted == done else "item"
+        now = state["status"] == "running" and not plain and counted < min(progress[1], done + working)
+        kind = "item done" if counted < done else "item now" if now else "item"
         painted += f'<rect class="{kind}" x="{x:.2f}" y="48" width="{items * unit:.2f}" height="8" rx="1"/>'
         x, counted = x + items * unit + gap, counted + items
     return painted

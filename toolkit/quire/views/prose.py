@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from quire.views import words
+from quire.views.layout import around, parting
 from quire.views.shapes import NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from quire.views.shapes import CallPart, Graph, GraphNode, Head, Message, Part, RunError, Status, ThinkingPart
+    from quire.views.layout import Name
+    from quire.views.shapes import (
+        CallPart,
+        Graph,
+        GraphEdge,
+        GraphGroup,
+        GraphNode,
+        Head,
+        Message,
+        Part,
+        RunError,
+        Status,
+        ThinkingPart,
+    )
+
+Flow: TypeAlias = Literal["never", "later", "done", "now"]
+"""What became of the data on an edge: it never comes, is still to come, has passed, passes now."""
 
 _CUT = 400
 """Characters of a message that plain text shows."""
@@ -21,45 +39,222 @@ _MOST = 200
 """Messages that a saved drawing keeps: a notebook is a document, the log is the archive."""
 
 
+# --- graphs -----------------------------------------------------------------------------------------------------------
+
+
 def graph_text(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
-    """Write a graph as text: a line for each node, in the order of the flow.
+    """Write a graph as text: a line for each node, in the order of the flow, those of a group below its own line.
 
     Example:
         >>> node = {"id": "a", "title": "plan", "kind": "step", "note": "", "input": "str", "output": "Plan"}
         >>> print(graph_text({"name": "audit", "kind": "pipeline", "nodes": [node], "edges": []}))
         plan: str -> Plan   step
     """
-    ordered = _in_order(graph)
-    typed = [f"{one_line(node['title'])}: {one_line(node['input'])} -> {one_line(node['output'])}" for node in ordered]
-    widest = min(60, max(map(len, typed), default=0))
-    told = [said(node, state_of(node, nodes)) for node in ordered]
-    return "\n".join(f"{left:<{widest}}   {right}".rstrip() for left, right in zip(typed, told, strict=True))
+    nest = nest_of(graph)
+    told = list(_told(nest, nodes))
+    widest = min(60, max((len(left) for left, _ in told), default=0))
+    return "\n".join(f"{left:<{widest}}   {right}".rstrip() for left, right in told)
+
+
+def _told(nest: Nest, states: Mapping[str, NodeState] | None) -> Iterator[tuple[str, str]]:
+    """Say of each node and each group what it is, and how it is."""
+    for name in _in_order(nest):
+        indent = "  " * len(around(nest.homes, name))
+        group = nest.groups.get(name)
+        conditions = "".join(f", {condition}" for condition in _conditions(nest, name))
+        if group:
+            state = states.get(name) if states else None
+            yield f"{indent}{_entitled(group, state)}{conditions}", _group_state(state)
+        else:
+            node = nest.nodes[name]
+            typed = f"{one_line(node['title'])}: {one_line(node['input'])} -> {one_line(node['output'])}"
+            yield f"{indent}{typed}{conditions}", said(node, state_of(node, states))
+
+
+def _conditions(nest: Nest, name: str) -> list[str]:
+    """Say when a node runs: each condition once, however many steps it looks at."""
+    found = dict.fromkeys(way.word for way in nest.ways if way.target == name and way.word and not way.loop)
+    return [word if word == "otherwise" else f"when {word}" for word in found]
+
+
+def sentence(group: GraphGroup, state: NodeState | None) -> str:
+    """Say what kind of group it is and how it goes about its work.
+
+    Example:
+        >>> sentence({"id": "g", "title": "draft", "kind": "race", "note": "first success wins", "nodes": [],
+        ...     "parent": None}, None)
+        'race: first success wins'
+    """
+    kind, note = one_line(group["kind"]), one_line(group["note"])
+    if kind == "loop" and state and state["progress"] and state["progress"][0] > 0:
+        round_, most = state["progress"][:2]
+        note = f"iteration {round_:,} of {most:,}" if most else f"iteration {round_:,}"
+    if kind in ("race", "loop"):
+        return ": ".join(filter(None, (kind, note)))
+    return ", ".join(filter(None, (f"{one_line(group['title'])} · {kind}", note)))
+
+
+def _entitled(group: GraphGroup, state: NodeState | None) -> str:
+    """Put a group's name before its sentence, where that does not begin with it."""
+    name, line = one_line(group["title"]), sentence(group, state)
+    return f"{name} · {line}" if name and group["kind"] in ("race", "loop") else line
+
+
+def _group_state(state: NodeState | None) -> str:
+    if state is None:
+        return ""
+    told = ", ".join(filter(None, (state["reason"] and one_line(state["reason"]), _time(state))))
+    return (" · " if state["reason"] else " ").join(filter(None, (state["status"], told)))
 
 
 def said(node: GraphNode, state: NodeState | None) -> str:
     """Say what a node is, or how it is."""
     if state is None:
         return ", ".join(filter(None, (one_line(node["kind"]), one_line(node["note"]))))
-    return (" · " if state["reason"] else " ").join(filter(None, (state["status"], beside(state))))
+    return (" · " if state["reason"] else " ").join(filter(None, (state["status"], beside(state)[0])))
 
 
-def _in_order(graph: Graph) -> list[GraphNode]:
-    """Sort nodes so that each comes after what it needs; those on a cycle follow in the order given."""
-    nodes = {node["id"]: node for node in graph["nodes"]}
-    needs: dict[str, set[str]] = {id: set() for id in nodes}
-    gives: dict[str, list[str]] = {id: [] for id in nodes}
-    for edge in graph["edges"]:
-        source, target = edge["source"], edge["target"]
-        if source in gives and target in needs and source not in needs[target]:
+def _in_order(nest: Nest) -> list[str]:
+    """Sort nodes and groups so that each comes after what it needs, and the parts of a group after it."""
+    places: dict[str, int] = {}
+    for at, node in enumerate(nest.nodes):
+        for name in (*around(nest.homes, node), node):
+            places.setdefault(name, at)
+    inside: dict[str | None, list[str]] = {}
+    for name in sorted(places, key=places.__getitem__):
+        inside.setdefault(nest.homes[name], []).append(name)
+    pairs: dict[str | None, list[tuple[Name, Name]]] = {}
+    for way in nest.ways:
+        if way.source is not None and way.target is not None and not way.loop:
+            level, source, target = parting(nest.homes, way.source, way.target)
+            pairs.setdefault(level, []).append((source, target))
+    ordered: list[str] = []
+    waiting = [iter(_sorted(inside.get(None, []), pairs.get(None, [])))]
+    while waiting:
+        for name in waiting[-1]:
+            ordered.append(name)
+            if name in nest.groups:
+                waiting.append(iter(_sorted(inside[name], pairs.get(name, []))))
+                break
+        else:
+            waiting.pop()
+    return ordered
+
+
+def _sorted(names: Sequence[str], pairs: Iterable[tuple[Name, Name]]) -> list[str]:
+    """Sort names so that each comes after what it needs; those on a cycle follow in the order given."""
+    needs: dict[Name, set[Name]] = {name: set() for name in names}
+    gives: dict[Name, list[str]] = {name: [] for name in names}
+    for source, target in pairs:
+        if source not in needs[target]:
             needs[target].add(source)
-            gives[source].append(target)
-    ready = [id for id in nodes if not needs[id]]
-    for id in ready:  # grows while it is read
-        for target in gives[id]:
-            needs[target].discard(id)
+            gives[source].append(str(target))
+    ready = [name for name in names if not needs[name]]
+    for name in ready:  # grows while it is read
+        for target in gives[name]:
+            needs[target].discard(name)
             if not needs[target]:
                 ready.append(target)
-    return [nodes[id] for id in dict.fromkeys([*ready, *nodes])]
+    return list(dict.fromkeys([*ready, *names]))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An edge whose ends are known."""
+
+    source: str | None
+    """A node or a group; None for a dot of its own."""
+    target: str | None
+    type: str
+    word: str
+    """The condition, or the route's word, that opens the way."""
+    loop: str | None
+    """The loop that it leads back to the beginning of."""
+    within: str | None
+    """The group that its dot is in: it leads from the border to a part, or from a part to the border."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """A graph as a tree: what stands in what, and the ways between."""
+
+    nodes: dict[str, GraphNode]
+    groups: dict[str, GraphGroup]
+    """Those with a node; an enclosing group comes before the groups inside it."""
+    homes: dict[Name, str | None]
+    """For each node and each group the innermost group around it."""
+    ways: list[Way]
+
+
+def nest_of(graph: Graph) -> Nest:
+    """Read a graph as a tree, whatever is wrong with its groups: a log may have been written by anything."""
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    groups = {group["id"]: group for group in graph.get("groups", []) if group["id"] not in nodes}
+    homes = _parents(groups)
+    for group in sorted(groups.values(), key=lambda group: len(around(homes, group["id"]))):
+        homes.update({node: group["id"] for node in group["nodes"] if node in nodes})
+    for node in nodes:
+        homes.setdefault(node, None)
+    filled = {group: None for node in nodes for group in around(homes, node)}
+    kept = {group: groups[group] for group in sorted(filled, key=lambda group: len(around(homes, group)))}
+    for empty in groups.keys() - kept.keys():
+        del homes[empty]
+    ways = [way for edge in graph["edges"] if (way := _way(edge, homes, kept))]
+    return Nest(nodes, kept, homes, ways)
+
+
+def _parents(groups: Mapping[str, GraphGroup]) -> dict[Name, str | None]:
+    """Find the group around each group; a parent that is unknown, or inside its own child, counts as none."""
+    parents: dict[Name, str | None] = dict.fromkeys(groups)
+    for name, group in groups.items():
+        parent = group["parent"]
+        if parent is not None and parent in groups and name != parent and name not in around(parents, parent):
+            parents[name] = parent
+    return parents
+
+
+def _way(edge: GraphEdge, homes: Mapping[Name, str | None], groups: Mapping[str, GraphGroup]) -> Way | None:
+    source, target, within = edge["source"], edge["target"], None
+    known = [end for end in (source, target) if end is not None]
+    if not known or not all(end in homes for end in known):
+        return None
+    if source is not None and target is not None and source != target:
+        if source in around(homes, target):
+            source, within = None, source
+        elif target in around(homes, source):
+            target, within = None, target
+    word = one_line(edge.get("when") or "")
+    loop = None
+    if word == "again" and source is not None and target is not None:
+        shared = set(around(homes, source)) & set(around(homes, target))
+        loops = [group for group in around(homes, source) if group in shared and groups[group]["kind"] == "loop"]
+        loop = loops[-1] if loops else None
+    return Way(source, target, one_line(edge["label"]), word, loop, within)
+
+
+def passing(way: Way, states: Mapping[str, NodeState] | None) -> Flow:
+    """Tell what became of the data on a way; before a run every way is open."""
+    if states is None or way.within is not None:
+        return "done"
+    ending = states.get(way.loop) if way.loop else None
+    if ending and ending["status"] not in _LIVE:
+        # A loop that has come to its end went back only if it had a second iteration.
+        return "done" if (ending["progress"] or [1])[0] > 1 else "never"
+    from_, to = (_status(states, end) for end in (way.source, way.target))
+    if from_ in ("failed", "skipped", "cancelled") or to in ("skipped", "cancelled"):
+        return "never"
+    if from_ != "succeeded" or to == "pending":
+        return "later"
+    return "now" if to == "running" and way.source is not None else "done"
+
+
+_LIVE = ("pending", "running", "waiting")
+
+
+def _status(states: Mapping[str, NodeState], end: str | None) -> Status:
+    if end is None:
+        return "succeeded"
+    return states[end]["status"] if end in states else "pending"
 
 
 def summary(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
@@ -213,20 +408,36 @@ def state_of(node: GraphNode, states: Mapping[str, NodeState] | None) -> NodeSta
     )  # fmt: skip
 
 
-def beside(state: NodeState, *, down: bool = False) -> str:
-    """Say what is worth knowing beside a status; top down only the shortest of it."""
-    time = spent(state["started_at"], state["ended_at"])
-    reason = None if down or not state["reason"] else one_line(state["reason"])
-    attempt = f"attempt {state['attempt']}" if state["attempt"] > 1 and not down else None
-    items = "{} of {}".format(*state["progress"]) if state["progress"] else None
-    by_status: dict[Status, list[str | None]] = {
-        "pending": [reason],
-        "skipped": [reason],
-        "running": [items or time, attempt],
-        "waiting": [reason, time],
-        "cancelled": [reason, time],
-    }
-    return ", ".join(filter(None, by_status.get(state["status"], [reason, time, attempt])))
+def beside(state: NodeState) -> list[str]:
+    """Say what is worth knowing beside a status: in full, then in ever fewer words for where there is less room."""
+    reason = one_line(state["reason"]) if state["reason"] else None
+    measure = _measure(state)
+    attempt = f"attempt {state['attempt']}" if state["attempt"] > 1 else None
+    short = _SHORTER.get(reason or "", reason)
+    ways = [(reason, measure, attempt), (reason, measure), (reason, attempt), (reason,), (short, measure), (short,)]
+    if reason is None:
+        ways = [(measure, attempt), (attempt or measure,), (measure,)]
+    return list(dict.fromkeys(", ".join(filter(None, way)) for way in ways))
+
+
+_SHORTER = {"kept from an earlier run": "reused"}
+"""What is said in a sentence has a word for where there is no room for one."""
+
+
+def _measure(state: NodeState) -> str | None:
+    """Say how far a node is, or how long it took."""
+    status, progress = state["status"], state["progress"]
+    if status in ("pending", "skipped"):
+        return None
+    if progress and status != "succeeded":
+        done, total = progress[:2]
+        return f"{done:,} of {total:,}" if total else f"{done:,} so far" if done else None
+    # "retry 2 in 1.5 s" has its own time; another would only confuse.
+    return None if status == "waiting" and (state["reason"] or "").startswith("retry") else _time(state)
+
+
+def _time(state: NodeState) -> str | None:
+    return spent(state["started_at"], state["ended_at"])
 
 
 def spent(started: float | None, ended: float | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
@@ -22,9 +22,13 @@ from quire.core.events import (
     Cancelled,
     Event,
     Failed,
+    Mended,
     Requested,
+    Rescued,
     Responded,
+    Retried,
     Returned,
+    Reused,
     Said,
     Skipped,
     Started,
@@ -121,6 +125,33 @@ class Reading:
         return homes
 
     @cached_property
+    def retries(self) -> Counter[str]:
+        """How often each span was tried again."""
+        return Counter(event.span for event in self.of(Retried))
+
+    @cached_property
+    def remarks(self) -> dict[str, str]:
+        """What was special about a success, by span."""
+        rescued = {event.span: f"by {event.by}" for event in self.of(Rescued)}
+        reused = {event.span: "kept from an earlier run" for event in self.of(Reused)}
+        mended = {event.span: f"mended {', '.join(event.fields)}" for event in self.of(Mended)}
+        return {**mended, **reused, **rescued}
+
+    @cached_property
+    def tries(self) -> dict[str, int]:
+        """Which try of its question each model call was, by span."""
+        tries: dict[str, int] = {}
+        failed: Counter[str | None] = Counter()
+        for event in self.ordered(Requested, Retried, Responded):
+            if isinstance(event, Retried):
+                failed[event.span] += 1
+            elif isinstance(event, Requested):
+                tries[event.span] = 1 + failed[event.parent]
+            else:
+                failed[event.parent] = 0
+        return tries
+
+    @cached_property
     def calls(self) -> Columns:
         """The columns of its model calls, which several tables add up."""
         return calls(self)
@@ -139,7 +170,7 @@ def nodes(log: Reading) -> Columns:
         "kind": [node.of for node in begun],
         "status": [end.kind if end else "running" for end in ended],
         "reason": [_reason(end, log) for end in ended],
-        "attempt": [1 if isinstance(node, Started) else None for node in begun],
+        "attempt": [1 + log.retries[node.span] if isinstance(node, Started) else None for node in begun],
         "started_at": [node.at if isinstance(node, Started) else None for node in begun],
         "duration_s": [
             end.at - node.at if end and isinstance(node, Started) else None
@@ -150,6 +181,7 @@ def nodes(log: Reading) -> Columns:
         **_own_sums(log),
         "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
         "error": [end.error if isinstance(end, Failed) else None for end in ended],
+        "item": [node.item if isinstance(node, Started) else None for node in begun],
     }
 
 
@@ -160,7 +192,7 @@ def _reason(end: Event | None, log: Reading) -> str | None:
         culprit = log.home(end.origin)
         # An error of a node's own model call is the node's own.
         return None if culprit in {None, end.span} else f"failed in {log.names[cast('str', culprit)]}"
-    return None
+    return log.remarks.get(end.span) if isinstance(end, Succeeded) else None
 
 
 def _own_sums(log: Reading) -> Columns:
@@ -187,7 +219,7 @@ def calls(log: Reading) -> Columns:
         "started_at": [call.at for call in asked],
         "latency_s": [end and end.at - call.at for call, end in zip(asked, ended, strict=True)],
         **_consumed([end if isinstance(end, Responded) else None for end in ended]),
-        "attempt": [1] * len(asked),
+        "attempt": [log.tries[call.span] for call in asked],
         "simulated": [
             call.simulated or (isinstance(end, Responded) and end.simulated)
             for call, end in zip(asked, ended, strict=True)
