@@ -28,6 +28,8 @@ PROGRAMS = {
     "run": "agent_run",
     "pipeline": "pipeline",
     "chain": "chain",
+    "fanout": "fanout",
+    "graph": "graph",
     "construct": "construct",
     "stream": "stream",
     "cancel": "cancel",

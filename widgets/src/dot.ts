@@ -1,4 +1,4 @@
-// Writing a graph down for Graphviz. Sizes come in measured, one pixel as one point; names never leave this file.
+// Writing a graph down for Graphviz. Sizes come in measured, one pixel as one point; ids never get there, only numbers.
 
 import type { Arrow, Box, Direction, Frames } from "./layout";
 import type { Group, Nest } from "./nest";

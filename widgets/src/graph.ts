@@ -127,7 +127,8 @@ export class GraphView {
 
   /** In a run left to right with every reason first; then left to right, then top down, with what must be said. */
   #drafts(ruler: Ruler): Draft[] {
-    const draft = (direction: Direction, full: boolean) => ({ direction, boxes: this.#graph.nodes.map((node) => this.#size(node, direction, full, ruler)) });
+    const boxes = (direction: Direction, full: boolean) => this.#graph.nodes.map((node) => this.#size(node, direction, full, ruler));
+    const draft = (direction: Direction, full: boolean) => ({ direction, boxes: boxes(direction, full) });
     const wide = this.#states && this.#graph.nodes.length <= FEW ? [draft("LR", true), draft("LR", false)] : [draft("LR", false)];
     return [...wide, draft("TB", false)];
   }

@@ -31,7 +31,10 @@ export class ItemTable {
     for (const item of items) this.#row(item);
     const rows = items.flatMap(({ item }) => [this.#rows.get(item)!.line, this.#rows.get(item)!.whole].filter((row) => row !== null));
     // Rows only ever join; the ones that are there keep their place, and the reader's.
-    for (const [index, row] of rows.entries()) if (this.#body.children[index] !== row) this.#body.insertBefore(row, this.#body.children[index] ?? null);
+    for (const [index, row] of rows.entries()) {
+      const there = this.#body.children[index] ?? null;
+      if (there !== row) this.#body.insertBefore(row, there);
+    }
     while (this.#body.children.length > rows.length) this.#body.lastChild!.remove();
   }
 
@@ -48,8 +51,8 @@ export class ItemTable {
   }
 
   #line(item: Item): HTMLElement {
-    const isOpen = this.#open.has(item.item);
-    const toggle = html("button", { type: "button", "aria-expanded": String(isOpen), onclick: () => this.#toggle(item, toggle) }, icon("fold"), words.whole(item.item));
+    const expanded = { "aria-expanded": String(this.#open.has(item.item)), onclick: () => this.#toggle(item, toggle) };
+    const toggle = html("button", { type: "button", ...expanded }, icon("fold"), words.whole(item.item));
     const result = item.error ?? item.output ?? "";
     return html(
       "tr",
@@ -89,6 +92,8 @@ function oneLine(text: string): string {
 function whole({ input, output, error }: Item): HTMLElement {
   const texts: [label: string, text: string | null, tone: string][] = [["input", input, ""], ["output", output, ""], ["error", error, "bad"]];
   const told = texts.filter(([, text]) => text !== null);
-  const values = told.map(([label, text, tone]) => html("div", { class: "value" }, html("p", { class: "soft small" }, label), html("pre", { class: tone }, text)));
+  const values = told.map(([label, text, tone]) => {
+    return html("div", { class: "value" }, html("p", { class: "soft small" }, label), html("pre", { class: tone }, text));
+  });
   return html("tr", { class: "whole" }, html("td", { colspan: COLUMNS.length }, ...values));
 }

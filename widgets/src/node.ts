@@ -125,7 +125,8 @@ export class NodeShape {
   /** Only the words of the second line: called while time passes. */
   tell(state: NodeState | null, now: number): void {
     if (!this.#full) return;
-    const line = state ? fitting(state, now, this.#ruler, this.#room(state) + 1) : this.#ruler.cut(this.#node.note ?? "", "small", this.#room(null) + 1);
+    const room = this.#room(state) + 1;
+    const line = state ? fitting(state, now, this.#ruler, room) : this.#ruler.cut(this.#node.note ?? "", "small", room);
     say(this.#word, state?.status ?? "");
     if (this.#rest.data !== line) this.#rest.data = line;
   }

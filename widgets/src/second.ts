@@ -71,8 +71,15 @@ export function barest(state: NodeState, now: number): string {
   return state.status + joined(beside(state, now).measure);
 }
 
-/** How wide the line may become; `full` keeps room for the reason and the attempt that are known now. */
-export function reserved(state: NodeState, now: number, ruler: Ruler, { full, fanOut, race }: { full: boolean; fanOut: boolean; race: boolean }): number {
+export interface Needs {
+  /** Room for the reason and the attempt that are known now. */
+  full: boolean;
+  fanOut: boolean;
+  race: boolean;
+}
+
+/** How wide the line may become. */
+export function reserved(state: NodeState, now: number, ruler: Ruler, { full, fanOut, race }: Needs): number {
   const { reason, attempt, measure } = beside(state, now);
   const time = widest(USUAL, ruler);
   const total = words.whole(state.progress?.[1] || MANY_ITEMS);

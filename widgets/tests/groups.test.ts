@@ -90,6 +90,36 @@ describe.each<Direction>(["LR", "TB"])("%s", (direction) => {
   });
 });
 
+/** A flow of nested parts, the same for the same seed. */
+function grown(seed: number): { around: Nest; nodes: string[]; arrows: Arrow[] } {
+  let state = seed;
+  const pick = (most: number) => ((state = (state * 1_664_525 + 1_013_904_223) >>> 0), Math.floor((state / 2 ** 32) * most));
+  const [nodes, groups, arrows]: [string[], GraphGroup[], Arrow[]] = [[], [], []];
+  const grow = (id: string, height: number, parent: string | null): string => {
+    if (height === 0 || pick(5) < 2) return nodes[nodes.push(id) - 1]!;
+    const kind = ["race", "loop", "branch", "pipeline"][pick(4)]!;
+    const made = group(id, kind, [], parent);
+    const [start, parts] = [nodes.length, Array.from({ length: groups.push(made) && 1 + pick(4) }, (_, i) => grow(`${id}/${i}`, height - 1, id))];
+    made.nodes = nodes.slice(start);
+    if (kind === "loop" || kind === "pipeline") for (const [i, part] of parts.slice(1).entries()) arrows.push(arrow(parts[i]!, part));
+    if (kind === "loop") arrows.push({ ...arrow(parts.at(-1)!, parts[0]!), isReturn: true });
+    if (kind === "branch") for (const part of parts) arrows.push(arrow(id, part));
+    return id;
+  };
+  const units = Array.from({ length: 2 + pick(6) }, (_, i) => grow(`u${i}`, pick(4), null));
+  for (const [i, unit] of units.slice(1).entries()) arrows.push({ ...arrow(units[pick(i + 1)]!, unit), label: pick(2) * 40 });
+  return { around: new Nest(nodes, groups), nodes, arrows };
+}
+
+test.each(Array.from({ length: 25 }, (_, seed) => seed + 1))("whatever nests, each group holds what is in it (%i)", async (seed) => {
+  const { around, nodes, arrows } = grown(seed);
+  for (const direction of ["LR", "TB"] as const) {
+    const layout = await place(direction, around, arrows, nodes.map(box));
+    expectNested(layout, around);
+    expect(layout.arrows.every(({ line, tip }) => line !== "" && tip !== "")).toBe(true);
+  }
+});
+
 test("only the gap that holds a label is widened", async () => {
   const boxes = ["a", "b", "c"].map(box);
   const layout = await place("LR", new Nest([]), [{ ...arrow("a", "b"), label: 100 }, arrow("b", "c")], boxes);

@@ -15,21 +15,29 @@ what it wraps and draws as it does; it overrides one method.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from quire.core.errors import DefinitionError, OutputValidationError, QuireError, RegistrationError, StreamConflict
-from quire.core.events import Mended, Rescued, Reused, Succeeded
-from quire.core.schema import checked, plain, read_back, type_name
+from quire.core.errors import (
+    DefinitionError,
+    OutputValidationError,
+    QuireError,
+    RegistrationError,
+    Stop,
+    StreamConflict,
+)
+from quire.core.events import Event, Mended, Rescued, Reused, Succeeded
+from quire.core.schema import checked, input_fields, plain, read_back, type_name
 from quire.flow.engine import run_plan
 from quire.flow.forecast import (
     ONCE,
@@ -44,9 +52,9 @@ from quire.flow.forecast import (
 )
 from quire.flow.mend import checked_ladder, mend
 from quire.flow.plan import Node, Plan, named, planned
-from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, fits, union
+from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, agrees, fits, union
 from quire.run.bracket import bracket, promised, submitted, until
-from quire.run.context import Context
+from quire.run.context import CURRENT, Context
 from quire.run.definitions import latest, uses
 from quire.run.history import all_logs
 from quire.run.retry import Retry, retrying
@@ -67,11 +75,15 @@ class Composable(Runnable[I, O]):
 
     def __rshift__(self, other: Runnable[Any, Any]) -> Flow:
         """Run this, then the other on what this gave."""
+        if not isinstance(other, Runnable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
         return Flow.chain((*_links(self), *_links(other)))
 
     def __and__(self, other: Runnable[Any, Any]) -> Flow:
         """Run both side by side on the same input; gives a tuple."""
-        return Flow.together((*_siblings(self), *_siblings(other)))
+        if not isinstance(other, Runnable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
+        return Flow.together((*_siblings(self), *_siblings(other)), loose=True)
 
     def with_retry(self, retry: Retry | int) -> Wrapped:
         """Try again after errors that another try can help; a number is the attempts in all."""
@@ -130,10 +142,8 @@ class Wrapped(Composable[Any, Any]):
     """Something around a runnable that runs in its span and looks like it."""
 
     def __init__(self, inner: Runnable[Any, Any]) -> None:
-        self._inner = inner
+        self._inner = a_runnable(inner)
         self.kind = inner.kind
-        self.input = inner.input
-        self.output = inner.output
         self.composite = inner.composite
         self.description: str = getattr(inner, "description", "")
 
@@ -144,12 +154,22 @@ class Wrapped(Composable[Any, Any]):
 
     @property
     def name(self) -> str:
-        """The name of what is inside."""
-        return self.inner.name
+        """Its own name if it was given one, else that of what is inside."""
+        return self._name or self.inner.name
 
     @name.setter
     def name(self, name: str) -> None:
-        self.inner.name = name
+        self._name = name
+
+    @property
+    def input(self) -> Any:
+        """The type that the inside takes."""
+        return self.inner.input
+
+    @property
+    def output(self) -> Any:
+        """The type that the inside gives."""
+        return self.inner.output
 
     @property
     def note(self) -> str:
@@ -159,6 +179,14 @@ class Wrapped(Composable[Any, Any]):
     def takes(self) -> tuple[Any, ...]:
         """Return what the inside takes."""
         return self.inner.takes()
+
+    def fields(self) -> dict[str, tuple[Any, bool]]:
+        """Return what the inside can be given by name."""
+        return self.inner.fields()
+
+    def takes_anything(self, kind: Any) -> bool:
+        """Whether the inside also takes a value of that type."""
+        return self.inner.takes_anything(kind)
 
     def accept(self, value: Any) -> Any:
         """Return the value as the inside's input."""
@@ -172,7 +200,7 @@ class Wrapped(Composable[Any, Any]):
 
     def graph(self) -> Graph:
         """Return the inside's drawing."""
-        return self.inner.graph()
+        return self.inner.graph() if self.composite else super().graph()
 
     def limit(self) -> str:
         """Return what this adds, in a few words."""
@@ -207,8 +235,20 @@ class WithFallback(Wrapped):
 
     def __init__(self, inner: Runnable[Any, Any], other: Runnable[Any, Any]) -> None:
         super().__init__(inner)
-        self.other = other
-        self.output = union((inner.output, other.output))
+        self._other = a_runnable(other)
+        if not may_take(other, inner.input):
+            message = f"`{other.name}` takes {other.input_name}, and `{inner.name}`, for which it stands in, does not."
+            raise RegistrationError(message, remedy=f"A fallback takes the same input: {inner.input_name}.")
+
+    @property
+    def other(self) -> Runnable[Any, Any]:
+        """What stands in, as it is defined now."""
+        return latest(self._other)
+
+    @property
+    def output(self) -> Any:
+        """The type that either gives."""
+        return union((self.inner.output, self.other.output))
 
     def limit(self) -> str:
         """Return who stands in."""
@@ -217,12 +257,17 @@ class WithFallback(Wrapped):
     async def _run(self, input: Any, ctx: Context) -> Any:
         try:
             return await self._inside(input, ctx)
-        except Exception as error:
-            place = ctx.child(self.other.name)
-            place.error = error
-            what = error.what if isinstance(error, QuireError) else str(error)
-            ctx.log.emit(Rescued, ctx.span, ctx.parent, by=self.other.name, error_type=type(error).__name__, error=what)
-        return await bracket(self.other, input, place)
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the other is told of it
+            # Here, not further down: should the other fail too, its error shows the first as its context.
+            return await self._stand_in(input, ctx, error)
+
+    async def _stand_in(self, input: Any, ctx: Context, error: Exception) -> Any:
+        other = self.other
+        what = error.what if isinstance(error, QuireError) else str(error)
+        ctx.log.emit(Rescued, ctx.span, ctx.parent, by=other.name, error_type=type(error).__name__, error=what)
+        return await bracket(other, input, ctx.child(other.name, error=error))
 
 
 class WithTimeout(Wrapped):
@@ -230,7 +275,7 @@ class WithTimeout(Wrapped):
 
     def __init__(self, inner: Runnable[Any, Any], seconds: float) -> None:
         super().__init__(inner)
-        if not seconds > 0:
+        if not isinstance(seconds, (int, float)) or not seconds > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             message = f"A timeout of {seconds!r} leaves `{inner.name}` no time."
             raise DefinitionError(message, remedy="Give seconds above 0.")
         self.seconds = seconds
@@ -240,60 +285,120 @@ class WithTimeout(Wrapped):
         return f"{self.seconds:g} s"
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        inner = ctx.within(self.seconds)
-        return await until(inner, self._inside(input, inner))
+        shorter = ctx.within(self.seconds)
+        token = CURRENT.set(shorter)  # so that `current_context().remaining` is true inside
+        try:
+            return await until(shorter, self._inside(input, shorter))
+        finally:
+            CURRENT.reset(token)
 
 
 class WithCache(Wrapped):
-    """Remembers answers by input."""
+    """Remembers answers by input.
+
+    Callers with one key wait for each other, so the work is done once. Two processes that come at the
+    same moment both do it; the answer that was kept first is given by both.
+    """
 
     _MOST = 1024
+    _turns: ClassVar[dict[tuple[int, str], _Turn]] = {}
 
     def __init__(self, inner: Runnable[Any, Any], key: Callable[[Any], Any] | None, *, lasting: bool) -> None:
         super().__init__(inner)
         self._key = key
         self._lasting = lasting
         self._answers: OrderedDict[str, Any] = OrderedDict()
-        self._busy: dict[str, asyncio.Lock] = {}
+        self._answered_by = self.inner
 
     def limit(self) -> str:
         """Return that it remembers."""
         return "once per key" if self._lasting else "cached"
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        key = to_json(plain(self._key(input) if self._key else input)).decode()
-        # The second of two callers with one key waits for the first and takes its answer.
-        lock = self._busy.setdefault(key, asyncio.Lock())
-        async with lock:
+        key = self._key_of(input)
+        async with self._alone(key):
             found, answer = await self._recall(key)
-            if not found:
-                answer = await self._inside(input, ctx)
-                await self._keep(key, answer, ctx)
-            else:
+            if found:
                 ctx.log.emit(Reused, ctx.span, ctx.parent, key=key)
-        if not lock.locked():
-            self._busy.pop(key, None)
-        return answer
+                return answer
+            return await self._keep(key, await self._inside(input, ctx), ctx)
+
+    def _key_of(self, input: Any) -> str:
+        value = self._key(input) if self._key else input
+        try:
+            if isinstance(value, (Iterator, AsyncIterator)):  # reading it would take its items from the step
+                raise TypeError(type(value).__name__)
+            return json.dumps([type(value).__name__, from_json(to_json(value))], sort_keys=True)
+        except (TypeError, ValueError) as error:
+            message = f"`{self.name}` remembers by input, and this input cannot be written down: {error}."
+            raise DefinitionError(message, remedy="Say what tells inputs apart: key=lambda input: ...") from None
+
+    @asynccontextmanager
+    async def _alone(self, key: str) -> AsyncGenerator[None]:
+        """Let one caller at a time, on one loop, do what belongs to a key."""
+        whose = self._stream(key) if self._lasting else f"{id(self)} {key}"
+        place = (id(asyncio.get_running_loop()), whose)
+        turn = self._turns.setdefault(place, _Turn())
+        turn.callers += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.callers -= 1
+            if not turn.callers:
+                self._turns.pop(place, None)
 
     async def _recall(self, key: str) -> tuple[bool, Any]:
-        if not self._lasting:
-            return key in self._answers, self._answers.get(key)
-        kept = await store().read(self._stream(key))
-        answers = [read_back(self.output, event.output) for event in kept if isinstance(event, Succeeded)]
-        return (True, answers[0]) if answers else (False, None)
-
-    async def _keep(self, key: str, answer: Any, ctx: Context) -> None:
         if self._lasting:
-            event = Succeeded(seq=1, at=time.time(), run=ctx.run, span=ctx.span, parent=None, output=plain(answer))
-            with suppress(StreamConflict):  # another process was first; both did the work, one is remembered
-                await store().append(self._stream(key), [event], 0)
-            return
+            return self._read(await store().read(self._stream(key)))
+        if self._answered_by is not self.inner:  # defined again: what the old one said is no answer of the new
+            self._answered_by = self.inner
+            self._answers.clear()
+        if key not in self._answers:
+            return False, None
+        self._answers.move_to_end(key)
+        return True, self._answers[key]
+
+    def _read(self, kept: Sequence[Event]) -> tuple[bool, Any]:
+        for event in kept:
+            if isinstance(event, Succeeded):
+                with suppress(ValidationError):  # of another shape: from before the step was changed
+                    return True, read_back(self.output, event.output)
+        return False, None
+
+    async def _keep(self, key: str, answer: Any, ctx: Context) -> Any:
+        if self._lasting:
+            return await self._keep_for_good(key, answer, ctx)
         self._answers[key] = answer
         if len(self._answers) > self._MOST:
             self._answers.popitem(last=False)
+        return answer
+
+    async def _keep_for_good(self, key: str, answer: Any, ctx: Context) -> Any:
+        stream = self._stream(key)
+        while True:
+            kept = await store().read(stream)
+            found, earlier = self._read(kept)
+            if found:
+                return earlier  # another process was first
+            made = Succeeded(
+                seq=len(kept) + 1, at=time.time(), run=ctx.run, span=ctx.span, parent=None, output=plain(answer)
+            )
+            with suppress(StreamConflict):
+                await store().append(stream, [made], len(kept))
+                return answer
 
     def _stream(self, key: str) -> str:
-        return f"answers/{sha256(f'{self.name} {key}'.encode()).hexdigest()[:32]}"
+        who = self.inner.key or self.name
+        return f"answers/{sha256(f'{who} {key}'.encode()).hexdigest()[:32]}"
+
+
+class _Turn:
+    """Whose turn it is to work on a key."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.callers = 0
 
 
 class WithValidation(Wrapped):
@@ -308,20 +413,22 @@ class WithValidation(Wrapped):
         return ", ".join(f"{field}: {rung}" for field, rung in self.ladder.items())
 
     async def _run(self, input: Any, ctx: Context) -> Any:
+        refused: OutputValidationError | None = None
         try:
             value = await self.inner._run(input, ctx)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
-            return checked(self.output, value)
         except OutputValidationError as error:
             if error.raw is None:
                 raise
             value, refused = error.raw, error
-        except ValidationError as error:
-            refused = error
+        if refused is None and fits_now(self.output, value):
+            return checked(self.output, value)
         mended, fields = mend(self.output, value, self.ladder)
-        if not fields:
+        if fields:
+            ctx.log.emit(Mended, ctx.span, ctx.parent, fields=fields)
+            return mended
+        if refused is not None:
             raise refused
-        ctx.log.emit(Mended, ctx.span, ctx.parent, fields=fields)
-        return mended
+        return promised(self.inner, value)  # raises, and says what is wrong
 
 
 class WithAfter(Wrapped):
@@ -329,16 +436,25 @@ class WithAfter(Wrapped):
 
     def __init__(self, inner: Runnable[Any, Any], after: Runnable[Any, Any] | Callable[[Any], Any]) -> None:
         super().__init__(inner)
-        self.after = after
+        self.after: Runnable[Any, Any] | Callable[[Any], Any] = after
+        if isinstance(after, Runnable):
+            if not may_take(after, inner.output):
+                message = f"`{after.name}` takes {after.input_name}, and `{inner.name}` gives {inner.output_name}."
+                raise RegistrationError(message, remedy="on_complete= takes the step's output.")
+        elif not callable(after):
+            message = f"on_complete={after!r} on `{inner.name}` cannot be called."
+            raise DefinitionError(message, remedy="Give a function of the result, or a step.")
 
     async def _run(self, input: Any, ctx: Context) -> Any:
         result = await self._inside(input, ctx)
-        if isinstance(self.after, Runnable):
-            await bracket(self.after, result, ctx.child(self.after.name))
-        elif iscoroutinefunction(self.after):
-            await self.after(result)
+        after: Any = self.after
+        if isinstance(after, Runnable):
+            step = cast("Runnable[Any, Any]", after)
+            await bracket(latest(step), result, ctx.child(step.name))
+        elif iscoroutinefunction(after):
+            await after(result)
         else:
-            await in_thread(self.after, result)
+            await in_thread(after, result)
         return result
 
 
@@ -347,6 +463,7 @@ class Flow(Composable[Any, Any]):
 
     composite = True
     _fail_fast = False
+    _loose = False
     _max_parallel: int | None = None
 
     def __init__(self, kind: str, nodes: Mapping[str, Node], plan: Plan, name: str | None = None) -> None:
@@ -365,7 +482,7 @@ class Flow(Composable[Any, Any]):
         source: Source = Entry(steps[0].input)
         nodes: dict[str, Node] = {}
         for name, node in named(steps, title, apart=True).items():
-            if not fits(source.type, node.runnable.input) and Any not in (source.type, node.runnable.input):
+            if not may_take(node.runnable, source.type):
                 message = f"`{name}` takes {node.runnable.input_name}, and gets {type_name(source.type)}."
                 raise RegistrationError(
                     message, where=title, remedy="Put a step in between that makes one of the other."
@@ -375,18 +492,31 @@ class Flow(Composable[Any, Any]):
         return cls("chain", nodes, planned(nodes, title=title, input=steps[0].input, result=source), title)
 
     @classmethod
-    def together(cls, steps: Sequence[Runnable[Any, Any]], *, result: Any = None, name: str | None = None) -> Flow:
-        """Run steps side by side on the same input; gives a tuple, or a `result` with fields by step name."""
+    def together(
+        cls,
+        steps: Sequence[Runnable[Any, Any]],
+        *,
+        result: Any = None,
+        name: str | None = None,
+        loose: bool = False,
+    ) -> Flow:
+        """Run steps side by side on the same input; gives a tuple, or a `result` with fields by step name.
+
+        What is `loose` becomes part of a larger one when another step is put beside it.
+        """
         title = " & ".join(step.name for step in steps)
-        entry = Entry(steps[0].input)
+        entry = Entry(common_input(steps, title))
         apart = named(steps, title, apart=True)
         nodes = {name: Node(name=name, runnable=node.runnable, inputs=entry) for name, node in apart.items()}
         outputs = tuple(Output(name, node.runnable.output) for name, node in nodes.items())
         if result is None:
             gives = Together(outputs, type=tuple[tuple(output.type for output in outputs)])
         else:
+            check_fields(result, {output.step: output.type for output in outputs}, title)
             gives = Together(outputs, names=tuple(nodes), type=result)
-        return cls("parallel", nodes, planned(nodes, title=title, input=entry.type, result=gives), name)
+        flow = cls("parallel", nodes, planned(nodes, title=title, input=entry.type, result=gives), name)
+        flow._loose = loose
+        return flow
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what its steps are expected to consume; one with a condition may not run at all."""
@@ -424,8 +554,9 @@ class Flow(Composable[Any, Any]):
         return f"{count} step{'s' if count > 1 else ''}"
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        plan, limits = self._plan, {"fail_fast": self._fail_fast, "max_parallel": self._max_parallel}
-        return await run_plan(plan, self._nodes, input, ctx, **limits)
+        return await run_plan(
+            self._plan, self._nodes, input, ctx, fail_fast=self._fail_fast, max_parallel=self._max_parallel
+        )
 
     # How it looks
 
@@ -434,7 +565,7 @@ class Flow(Composable[Any, Any]):
         graph = Graph(name=self.name, kind=self.kind, nodes=[], edges=[], groups=[])
         for name in self._plan.order:
             node = self._nodes[name]
-            _draw(graph, node)
+            draw(graph, node)
             graph["edges"].extend(_edges(self._plan.inputs[name], node))
         graph["edges"].extend(_ends(self._plan.result))
         return graph
@@ -480,16 +611,63 @@ def check_inputs(source: Source, step: Runnable[Any, Any], name: str) -> None:
             problem = f"is given {', '.join(strangers)}" if strangers else f"also needs {', '.join(absent)}"
             message = f"`{name}` {problem}, and takes {', '.join(fields) or 'nothing by name'}."
             raise RegistrationError(message, remedy="Wire its inputs anew.")
-    elif not isinstance(source, Together) and not _may_fit(source.type, step):
+    elif isinstance(source, Together):
+        kinds = step.takes()
+        if len(kinds) != len(source.sources):
+            message = f"`{name}` takes {step.input_name}, and gets {len(source.sources)} things."
+            raise RegistrationError(message, remedy="Wire its inputs anew.")
+    elif not may_take(step, source.type):
         message = f"`{name}` takes {step.input_name}, and gets {type_name(source.type)}."
         raise RegistrationError(message, remedy="Wire its input anew.")
 
 
-def _may_fit(given: Any, step: Runnable[Any, Any]) -> bool:
-    return given is Any or step.input is Any or fits(given, step.input) or step.takes_anything(given)
+def may_take(step: Runnable[Any, Any], given: Any) -> bool:
+    """Whether a step can be given a value of that type."""
+    return agrees(given, step.input) or step.takes_anything(given)
 
 
-def _draw(graph: Graph, node: Node) -> None:
+def a_runnable(step: Any) -> Runnable[Any, Any]:
+    """Return what is a runnable; raise `DefinitionError` for anything else."""
+    if isinstance(step, Runnable):
+        return cast("Runnable[Any, Any]", step)
+    message = f"A flow is made of steps, agents and tools, not {step!r}."
+    raise DefinitionError(message, remedy="Put @Step above the function.")
+
+
+def common_input(steps: Sequence[Runnable[Any, Any]], title: str) -> Any:
+    """Return the type that all of these take; raise `RegistrationError` if there is none."""
+    kinds = [a_runnable(step).input for step in steps]
+    common = next((kind for kind in kinds if all(may_take(step, kind) for step in steps)), None)
+    if common is not None or all(kind is None for kind in kinds):
+        return common
+    words = ", ".join(f"`{step.name}` takes {step.input_name}" for step in steps)
+    raise RegistrationError(f"{words}.", where=title, remedy="Side by side, all take the same input.")
+
+
+def check_fields(kind: Any, given: Mapping[str, Any], title: str) -> None:
+    """Raise `RegistrationError` if a class cannot be made of these, by name."""
+    fields = input_fields(kind)
+    strangers = [name for name in given if name not in fields]
+    absent = [name for name, (_, needed) in fields.items() if needed and name not in given]
+    misfits = [name for name, made in given.items() if name in fields and not agrees(made, fields[name][0])]
+    if not (strangers or absent or misfits):
+        return
+    wanted = ", ".join(f"{name}: {type_name(kind)}" for name, (kind, _) in fields.items()) or "no fields"
+    made = ", ".join(f"{name}: {type_name(kind)}" for name, kind in given.items())
+    message = f"{type_name(kind)} has {wanted}; the steps give {made}."
+    raise RegistrationError(message, where=title, remedy="Its fields are filled by the steps' names.")
+
+
+def fits_now(kind: Any, value: Any) -> bool:
+    """Whether a value is of a type, or can be made one without mending."""
+    try:
+        checked(kind, value)
+    except ValidationError:
+        return False
+    return True
+
+
+def draw(graph: Graph, node: Node) -> None:
     """Add a node to a drawing: one box, or a group of boxes if it has parts."""
     if not node.runnable.composite:
         graph["nodes"].append(GraphNode({**node.runnable.as_node(), "id": node.name, "title": node.name}))
@@ -561,4 +739,4 @@ def _links(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:
 
 
 def _siblings(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:
-    return step.steps if isinstance(step, Flow) and step.kind == "parallel" else (step,)
+    return step.steps if isinstance(step, Flow) and step._loose else (step,)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from quire.core.errors import CompletionError, ConditionError
+from quire.core.errors import CompletionError, ConditionError, DispatchError
 from quire.flow.plan import Node, Plan
 from quire.flow.wiring import missing
 from quire.run.bracket import bracket, never_began, skip
 from quire.run.context import Context, why
 from quire.run.definitions import latest
 
-__all__ = ["run_plan"]
+__all__ = ["ended", "run_plan"]
+
+_TURN = 0.005
+"""Seconds after which a chain of steps that never wait lets others have the loop."""
 
 
 async def run_plan(
@@ -53,12 +56,16 @@ class _Execution:
         self.begun: set[str] = set()
         self.results: dict[str, Any] = {}
         self.lost: dict[str, str] = {}
-        """What became of the nodes that made nothing, by name."""
+        """What became of the nodes that made nothing, by name: "failed", "was skipped"."""
+        self.reasons: dict[str, str] = {}
+        """Why nodes were skipped, by name."""
         self.waits = {name: len(needed) for name, needed in plan.waits.items()}
         self.tasks: set[asyncio.Task[None]] = set()
         self.error: BaseException | None = None
         self.casualties: list[str] = []
         """Nodes that were skipped because of the error."""
+        self.turn = context.loop.time()
+        """When the loop was last left to others."""
         self.over: str | None = None
         """Why nothing begins any more."""
 
@@ -71,7 +78,8 @@ class _Execution:
                 await asyncio.wait(self.tasks)
         except asyncio.CancelledError as cancelled:
             self.over = why(cancelled, self.context)
-            await self._stop(self.over)
+            while self.tasks:
+                await ended(self.tasks, self.over)
             raise
         finally:
             self._explain()
@@ -84,7 +92,8 @@ class _Execution:
         lost = missing(self.plan.result, self.results)
         if lost is None:
             return self.plan.result.value(self.results, self.value)
-        message = f"There is no result: `{lost}` {self.lost[lost]}."
+        because = f": {self.reasons[lost]}" if lost in self.reasons else ""
+        message = f"There is no result: `{lost}` {self.lost[lost]}{because}."
         remedy = "Let another step give the result in that case: process.returns(first, second)."
         raise CompletionError(message, remedy=remedy)
 
@@ -98,9 +107,13 @@ class _Execution:
         following: str | None = name
         while following is not None and self.over is None:
             await self._node(self.nodes[following])
-            following, *others = self._made_ready(following) or (None,)
-            for other in others:
+            ready = self._made_ready(following)
+            for other in ready[1:]:
                 self._spawn(other)
+            following = ready[0] if ready else None
+            if self.context.loop.time() - self.turn > _TURN:
+                await asyncio.sleep(0)
+                self.turn = self.context.loop.time()
 
     async def _node(self, node: Node) -> None:
         try:
@@ -125,28 +138,38 @@ class _Execution:
         place = self.context.child(node.name, decision=decision)
         try:
             value = self.plan.inputs[node.name].value(self.results, self.value)
-        except Exception as error:  # noqa: BLE001 - a field that is not there after all
-            raise never_began(node.runnable, error, place) from None
+        except Exception as error:  # a field that is not there after all
+            message = f"What `{node.name}` takes could not be read: {type(error).__name__}: {error}."
+            remedy = "A step before it gave something without that part."
+            raise never_began(node.runnable, DispatchError(message, remedy=remedy), place) from error
         return await bracket(latest(node.runnable), value, place)
 
     def _refusal(self, node: Node) -> str | None:
         """Return why a node whose turn it is will not run after all."""
         gone = missing(self.plan.inputs[node.name], self.results)
         if gone is None and node.when is not None:
-            gone = next((name for name in sorted(node.when.names) if name not in self.results), None)
+            gone = next((name for name in sorted(node.when.needs) if name not in self.results), None)
         if gone is not None:
-            return f"needs `{gone}`, which {self.lost[gone]}"
+            return self._lacks(node.name, gone)
         if node.when is None:
             return None
         try:
             return None if node.when.holds(self.results) else node.when.refusal(self.results)
         except ConditionError as error:
-            raise never_began(node.runnable, error, self.context.child(node.name)) from error.__cause__
+            cause = error.__cause__
+            if isinstance(cause, KeyError) and cause.args[0] in self.lost:  # a function that cannot do without it
+                return self._lacks(node.name, cause.args[0])
+            raise never_began(node.runnable, error, self.context.child(node.name)) from cause
+
+    def _lacks(self, name: str, gone: str) -> str:
+        """Return why a node is skipped that needs another in vain."""
+        if gone in self.casualties or self.lost[gone] != "was skipped":
+            self.casualties.append(name)
+        return f"needs `{gone}`, which {self.lost[gone]}"
 
     def _skip(self, node: Node, reason: str) -> None:
         self.lost[node.name] = "was skipped"
-        if self.error is not None:
-            self.casualties.append(node.name)
+        self.reasons[node.name] = reason
         skip(node.name, node.runnable.kind, reason, self.context)
 
     def _made_ready(self, name: str) -> list[str]:
@@ -168,13 +191,6 @@ class _Execution:
                 if task is not asyncio.current_task():
                     task.cancel(self.over)
 
-    async def _stop(self, reason: str) -> None:
-        while self.tasks:
-            for task in self.tasks:
-                task.cancel(reason)
-            with suppress(asyncio.CancelledError):  # asked once more: so are they
-                await asyncio.wait(self.tasks)
-
     def _explain(self) -> None:
         """Record of every node whose turn never came why it will not run."""
         for name in self.plan.order:
@@ -187,9 +203,23 @@ class _Execution:
         if self.error is None:
             return None
         gone = next((source for source in sorted(self.plan.waits[name]) if source in self.lost), None)
-        return f"needs `{gone}`, which {self.lost[gone]}" if gone else None
+        return self._lacks(name, gone) if gone else None
 
     def _name_casualties(self, error: BaseException) -> None:
         if self.casualties:
             with suppress(AttributeError):  # a frozen dataclass that is an error takes no notes
                 error.add_note(f"skipped because of it: {', '.join(self.casualties)}")
+
+
+async def ended(tasks: set[asyncio.Task[Any]], reason: str) -> None:
+    """Cancel tasks and return when all have ended, however often the caller itself is cancelled meanwhile."""
+    every = waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel(reason)
+        with suppress(asyncio.CancelledError):  # asked once more: so are they
+            await asyncio.wait(waiting)
+        waiting = {task for task in waiting if not task.done()}
+    for task in every:
+        if not task.cancelled():
+            task.exception()  # somebody looked at it: its own span has told of it

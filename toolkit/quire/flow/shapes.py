@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+import typing
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import suppress
 from typing import Any, Literal, cast
 
-from quire.core.errors import AllFailed, DefinitionError, InputValidationError, LoopExhausted, RegistrationError
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from quire.core.errors import AllFailed, DefinitionError, LoopExhausted, RegistrationError
 from quire.core.events import Spread
 from quire.core.schema import checked, type_name
-from quire.flow.compose import Composable, forecast_of
-from quire.flow.condition import Expression
+from quire.flow.compose import Composable, a_runnable, common_input, draw, forecast_of, innermost, may_take
+from quire.flow.condition import Expression, checked_function, decided
+from quire.flow.engine import ended
 from quire.flow.forecast import UNKNOWN, Estimate, History, Range, items_in, scaled, seen_inside
 from quire.flow.plan import Node, named
-from quire.flow.wiring import field_type, fits, union
+from quire.flow.wiring import agrees, field_of, field_type, union
 from quire.run.bracket import bracket
-from quire.run.context import Context
-from quire.run.definitions import latest
+from quire.run.context import Context, why
+from quire.run.definitions import latest, uses
 from quire.run.runnable import Runnable
 from quire.views.shapes import Graph
 
@@ -49,16 +55,19 @@ class Each(Composable[Any, list[Any]]):
             raise DefinitionError(
                 message, remedy='"fail" ends the rest, "collect" leaves the error in the item\'s place.'
             )
-        if max_parallel is not None and max_parallel < 1:
-            message = f"max_parallel={max_parallel!r} lets nothing run."
-            raise DefinitionError(message, remedy="Give 1 or more, or leave it out.")
+        self.step = a_runnable(step)
         self._name = name or step.name
-        self.step = step
         self.over = over
-        self.max_parallel = max_parallel
+        self.max_parallel = checked_bound(max_parallel)
         self.on_error = on_error
         self.input = _collection(step, over, input)
-        self.output = list[step.output] if on_error == "fail" else list[step.output | BaseException]
+        uses(self, [innermost(step)])
+
+    @property
+    def output(self) -> Any:
+        """A list of what the step gives, and of its errors where they are collected."""
+        made = latest(self.step).output
+        return list[made] if self.on_error == "fail" else list[union((made, BaseException))]
 
     @property
     def note(self) -> str:
@@ -67,26 +76,42 @@ class Each(Composable[Any, list[Any]]):
 
     def accept(self, value: Any) -> Any:
         """Return the input: any iterable of items, or a value that has them in its field `over`."""
-        if self.over is not None:
-            return checked(self.input, value)
-        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Iterable, AsyncIterable)):
-            what = f"`{self.name}` takes a list, not {type_name(type(value))}."
-            raise InputValidationError(what, remedy='Give the items themselves, or name their field: over="...".')
+        if self.over is None:
+            return _items(value, 'Give the items themselves, or name their field: over="..."')
+        value = checked(self.input, value)
+        try:
+            found = field_of(value, self.over)
+        except (AttributeError, KeyError):
+            raise _no_items(value, f"it has no field {self.over!r}") from None
+        _items(found, f"Its field {self.over!r} is what over= says.")
         return value
+
+    def check_source(self, kind: Any) -> None:
+        """Raise `RegistrationError` if values of that type cannot have the items, as far as types tell."""
+        if self.over is not None:
+            _check_items(self.step, field_type(kind, self.over, f"What `{self.name}` gets"), f"{self.over!r} is")
+
+    def check_with(self, new: Runnable[Any, Any]) -> None:
+        """Raise `DefinitionError` if the items would not fit this in its step's place."""
+        if self.over is not None:
+            kind = field_type(self.input, self.over, f"The input of `{self.name}`")
+            _check_items(new, kind, f"{self.over!r} is")
+        else:
+            _check_items(new, self.input, "its input is")
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what all items together are expected to consume."""
         seen = seen_inside(node, self.kind, history)
         if seen.calls.high:
             return [seen]
-        items = UNKNOWN if value is UNKNOWN else _field(value, self.over) if self.over else value
+        items = UNKNOWN if value is UNKNOWN else field_of(value, self.over) if self.over else value
         many = items_in(items)
         first = items[0] if isinstance(items, Sequence) and items else UNKNOWN
         note = f"{many.likely:g} items" if items is not UNKNOWN else "for one item; how many is not known yet"
         return scaled(forecast_of(self.step, f"{node}/{self.step.name}", first, history), many, note)
 
     async def _run(self, input: Any, ctx: Context) -> list[Any]:
-        items = input if self.over is None else _field(input, self.over)
+        items = input if self.over is None else field_of(input, self.over)
         return await _FanOut(self, items, ctx).run()
 
 
@@ -96,14 +121,16 @@ class _FanOut:
     def __init__(self, each: Each, items: Any, context: Context) -> None:
         self.each = each
         self.context = context
-        self.total = len(items) if isinstance(items, Sequence) else None
+        self.total = len(cast("Sized", items)) if isinstance(items, Sized) else None
         self.items: Iterator[Any] | AsyncIterator[Any] = (
-            aiter(items) if isinstance(items, AsyncIterable) else iter(items)
+            aiter(cast("AsyncIterable[Any]", items)) if isinstance(items, AsyncIterable) else iter(items)
         )
         self.taking = asyncio.Lock()
         self.taken = 0
         self.results: dict[int, Any] = {}
         self.error: BaseException | None = None
+        self.over: str | None = None
+        """Why no item begins any more."""
         self.most = each.max_parallel or _MOST_AT_ONCE
         self.hired = 0
         self.workers: set[asyncio.Task[None]] = set()
@@ -114,14 +141,28 @@ class _FanOut:
         try:
             while self.workers:
                 await asyncio.wait(self.workers)
+        except asyncio.CancelledError as cancelled:
+            self.over = why(cancelled, self.context)
+            while self.workers:
+                await ended(self.workers, self.over)
+            raise
         finally:
-            await ended(self.workers, "the fan-out was stopped")
+            await self._close()
         if self.error is not None:
             raise self.error
         return [self.results[index] for index in range(self.taken)]
 
+    async def _close(self) -> None:
+        """Let a generator that was not read to its end clean up."""
+        if isinstance(self.items, typing.AsyncGenerator):
+            with suppress(Exception):
+                await self.items.aclose()
+        elif isinstance(self.items, typing.Generator):
+            with suppress(Exception):
+                self.items.close()
+
     def _hire(self) -> None:
-        if self.hired < self.most and self.error is None:
+        if self.hired < self.most and self.over is None:
             self.hired += 1
             worker = self.context.loop.create_task(self._work())
             self.workers.add(worker)
@@ -130,7 +171,7 @@ class _FanOut:
     async def _work(self) -> None:
         since = self.context.loop.time()
         begun = False
-        while self.error is None and (item := await self._next()) is not None:
+        while self.over is None and (item := await self._next()) is not None:
             if not begun:
                 # Two each, so that all are at work after a few turns of the loop and none is hired in vain.
                 begun = True
@@ -150,9 +191,14 @@ class _FanOut:
                 item = next(self.items)
         except (StopIteration, StopAsyncIteration):
             return None
-        except Exception as error:  # noqa: BLE001 - the user's own generator
+        except asyncio.CancelledError as cancelled:
+            if self.over is not None:
+                raise
+            self._fail(cancelled, "its items ended")
+            return None
+        except BaseException as error:  # noqa: BLE001 - the user's own generator
             error.add_note(f"while item {self.taken} of `{self.each.name}` was read")
-            self._fail(error)
+            self._fail(error, "its items could not be read")
             return None
         self.taken += 1
         return self.taken - 1, item
@@ -161,18 +207,25 @@ class _FanOut:
         place = self.context.child(self.each.step.name, item=index)
         try:
             self.results[index] = await bracket(latest(self.each.step), item, place)
-        except Exception as error:  # noqa: BLE001 - collected, or raised when all have stopped
-            if self.each.on_error == "collect":
-                self.results[index] = error
-            else:
-                self._fail(error)
+        except asyncio.CancelledError as cancelled:
+            if self.over is not None:
+                raise
+            self._lose(index, cancelled)  # it awaited something that was cancelled elsewhere
+        except BaseException as error:  # noqa: BLE001 - collected, or raised when all have stopped
+            self._lose(index, error)
 
-    def _fail(self, error: BaseException) -> None:
-        if self.error is None:
-            self.error = error
+    def _lose(self, index: int, error: BaseException) -> None:
+        if self.each.on_error == "collect" and isinstance(error, (Exception, asyncio.CancelledError)):
+            self.results[index] = error
+        else:
+            self._fail(error, f"item {index} failed")
+
+    def _fail(self, error: BaseException, reason: str) -> None:
+        if self.over is None:
+            self.error, self.over = error, reason
             for worker in self.workers:
                 if worker is not asyncio.current_task():
-                    worker.cancel("another item failed")
+                    worker.cancel(reason)
 
 
 class Race(Composable[Any, Any]):
@@ -188,14 +241,20 @@ class Race(Composable[Any, Any]):
             message = "A race needs at least two."
             raise DefinitionError(message, remedy="Process.race(fast, thorough)")
         self._name = name
+        self.input = common_input(steps, "a race")
         self.nodes = named(steps, "race", apart=True)
         self.cancel_losers = cancel_losers
-        self.input = steps[0].input
-        self.output = union(step.output for step in steps)
-        for step in steps:
-            if not fits(self.input, step.input):
-                message = f"`{step.name}` takes {step.input_name}, `{steps[0].name}` takes {steps[0].input_name}."
-                raise RegistrationError(message, where="a race", remedy="All racers take the same input.")
+        uses(self, map(innermost, steps))
+
+    @property
+    def output(self) -> Any:
+        """What any of the racers gives."""
+        return union(latest(node.runnable).output for node in self.nodes.values())
+
+    def check_with(self, new: Runnable[Any, Any]) -> None:
+        """Raise `DefinitionError` if this could not race in its namesake's place."""
+        racers = [node.runnable for node in self.nodes.values()]
+        common_input([new if innermost(racer).key == new.key else latest(racer) for racer in racers], self.name)
 
     @property
     def note(self) -> str:
@@ -204,21 +263,22 @@ class Race(Composable[Any, Any]):
 
     async def _run(self, input: Any, ctx: Context) -> Any:
         racers = {self._start(node, input, ctx): node.name for node in self.nodes.values()}
-        errors: dict[str, BaseException] = {}
+        lost: dict[str, BaseException] = {}
         waiting = set(racers)
         try:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for racer in done:
-                    if racer.exception() is None:
-                        await self._finish(waiting, racers[racer], ctx)
-                        return racer.result()
-                    errors[racers[racer]] = cast("BaseException", racer.exception())
+                finished = [racer for racer in racers if racer in done]
+                lost.update({racers[racer]: error for racer in finished if (error := _error_of(racer)) is not None})
+                winner = next((racer for racer in finished if _error_of(racer) is None), None)
+                if winner is not None:
+                    await self._finish(waiting, racers[winner], ctx)
+                    return winner.result()
         except asyncio.CancelledError as cancelled:
-            await ended(waiting, str(cancelled.args[0]) if cancelled.args else "stopped")
+            await ended(waiting, why(cancelled, ctx))
             raise
-        told = [f"{name}: {type(error).__name__}: {error}".splitlines()[0] for name, error in errors.items()]
-        raise AllFailed(f"Nobody finished `{self.name}`.", remedy="\n".join(told), errors=errors)
+        told = [f"{name}: {type(error).__name__}: {error}".splitlines()[0] for name, error in lost.items()]
+        raise AllFailed(f"Nobody finished `{self.name}`.", remedy="\n".join(told), errors=lost)
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what the racers are expected to consume: at least the cheapest, at most all of them."""
@@ -234,11 +294,15 @@ class Race(Composable[Any, Any]):
             await ended(losers, f"`{winner}` was first")
         else:
             ctx.parts.extend(_Loser(loser) for loser in losers)
+            for loser in losers:
+                loser.add_done_callback(_error_of)
 
     def graph(self) -> Graph:
         """Return its racers, side by side."""
-        nodes = [{**node.runnable.as_node(), "id": name, "title": name} for name, node in self.nodes.items()]
-        return cast("Graph", {"name": self.name, "kind": self.kind, "nodes": nodes, "edges": [], "groups": []})
+        graph = Graph(name=self.name, kind=self.kind, nodes=[], edges=[], groups=[])
+        for node in self.nodes.values():
+            draw(graph, node)
+        return graph
 
 
 class _Loser:
@@ -272,22 +336,36 @@ class Loop(Composable[Any, Any]):
         on_max: Literal["accept_last", "fail"] = "accept_last",
         name: str | None = None,
     ) -> None:
+        a_runnable(body)
         if not isinstance(max_iterations, int) or max_iterations < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             message = f"max_iterations={max_iterations!r} never runs `{body.name}`."
             raise DefinitionError(message, remedy="Give a whole number, 1 or more.")
         if on_max not in ("accept_last", "fail"):
             message = f"on_max={on_max!r} does not say what to do in the end."
             raise DefinitionError(message, remedy='"accept_last" gives the last output, "fail" raises LoopExhausted.')
-        if not fits(body.output, body.input):
-            message = f"`{body.name}` gives {body.output_name} and takes {body.input_name}: it cannot go round."
-            raise RegistrationError(message, remedy="A loop's body takes what it gives.")
         self._name = name
         self.body = body
         self.max_iterations = max_iterations
         self.on_max = on_max
+        self.check_with(body)
         self.until = self._decider(until)
-        self.input = body.input
-        self.output = body.output
+        uses(self, [innermost(body)])
+
+    @property
+    def input(self) -> Any:
+        """The type that its body takes."""
+        return latest(self.body).input
+
+    @property
+    def output(self) -> Any:
+        """The type that its body gives."""
+        return latest(self.body).output
+
+    def check_with(self, new: Runnable[Any, Any]) -> None:
+        """Raise `DefinitionError` if this cannot go round in the body's place."""
+        if not may_take(new, new.output):
+            message = f"`{new.name}` gives {new.output_name} and takes {new.input_name}: it cannot go round."
+            raise RegistrationError(message, remedy="A loop's body takes what it gives.")
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what the iterations are expected to consume."""
@@ -300,11 +378,13 @@ class Loop(Composable[Any, Any]):
 
     def _decider(self, until: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
         if not isinstance(until, str):
-            return until
+            return checked_function(until, f"until= of `{self.name}`")
         expression = Expression(until)
         for name in expression.names - {"output"}:
             field_type(self.body.output, name, f"`{self.body.name}`")
-        return lambda output: expression({n: output if n == "output" else _field(output, n) for n in expression.names})
+        kind = self.body.output
+        expression.check_fields({n: kind if n == "output" else field_type(kind, n, n) for n in expression.names})
+        return lambda output: expression({n: output if n == "output" else field_of(output, n) for n in expression.names})
 
     @property
     def note(self) -> str:
@@ -313,14 +393,22 @@ class Loop(Composable[Any, Any]):
 
     def accept(self, value: Any) -> Any:
         """Return the value as the body's input."""
-        return self.body.accept(value)
+        return latest(self.body).accept(value)
+
+    def fields(self) -> dict[str, tuple[Any, bool]]:
+        """Return what its body can be given by name."""
+        return latest(self.body).fields()
+
+    def takes_anything(self, kind: Any) -> bool:
+        """Whether its body also takes a value of that type."""
+        return latest(self.body).takes_anything(kind)
 
     async def _run(self, input: Any, ctx: Context) -> Any:
         ctx.log.emit(Spread, ctx.span, ctx.parent, items=self.max_iterations)
         value = input
         for iteration in range(self.max_iterations):
             value = await bracket(latest(self.body), value, ctx.child(self.body.name, item=iteration))
-            if self.until(value):
+            if decided(self.until, value, f"until= of `{self.name}`"):
                 return value
         if self.on_max == "fail":
             message = f"`{self.name}` was not done after {self.max_iterations} iterations."
@@ -331,36 +419,59 @@ class Loop(Composable[Any, Any]):
 
     def graph(self) -> Graph:
         """Return its body, and the way back."""
-        inner = self.body.graph() if self.body.composite else None
-        nodes = inner["nodes"] if inner else [self.body.as_node()]
-        edges = [edge for edge in inner["edges"] if edge["source"] and edge["target"]] if inner else []
-        if inner:
-            nodes = [{**node, "id": f"{self.body.name}/{node['id']}"} for node in nodes]
-            edges = [
-                {**e, "source": f"{self.body.name}/{e['source']}", "target": f"{self.body.name}/{e['target']}"}
-                for e in edges
-            ]
-        back = {"source": nodes[-1]["id"], "target": nodes[0]["id"], "label": "", "when": "again"}
-        graph = {"name": self.name, "kind": self.kind, "nodes": nodes, "edges": [*edges, back], "groups": []}
-        return cast("Graph", graph)
+        graph = Graph(name=self.name, kind=self.kind, nodes=[], edges=[], groups=[])
+        body = latest(self.body)
+        draw(graph, Node(name=body.name, runnable=body))
+        ends = graph["nodes"][-1]["id"], graph["nodes"][0]["id"]
+        graph["edges"].append({"source": ends[0], "target": ends[1], "label": "", "when": "again"})
+        return graph
 
 
-async def ended(tasks: set[asyncio.Task[Any]], reason: str) -> None:
-    """Cancel tasks and return when they have ended."""
-    for task in tasks:
-        task.cancel(reason)
-    if tasks:
-        await asyncio.wait(set(tasks))
+def checked_bound(most: int | None) -> int | None:
+    """Return a bound on what works at one time; raise `DefinitionError` if it lets nothing run."""
+    if most is not None and (not isinstance(most, int) or most < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"max_parallel={most!r} lets nothing run."
+        raise DefinitionError(message, remedy="Give a whole number, 1 or more, or leave it out.")
+    return most
 
 
-def _field(value: Any, name: str) -> Any:
-    return value[name] if isinstance(value, Mapping) else getattr(value, name)
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """Return why a task that has ended did not succeed."""
+    return asyncio.CancelledError("it was cancelled") if task.cancelled() else task.exception()
+
+
+def _items(value: Any, remedy: str) -> Any:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Iterable, AsyncIterable)):
+        raise _no_items(value, remedy)
+    return cast("Any", value)
+
+
+def _no_items(value: Any, remedy: str) -> ValidationError:
+    what = PydanticCustomError("items", "a list of items is needed; {remedy}", {"remedy": remedy})
+    return ValidationError.from_exception_data("items", [{"type": what, "loc": (), "input": value}])
 
 
 def _collection(step: Runnable[Any, Any], over: str | None, given: Any) -> Any:
     if over is None:
-        return given if given is not None else list[step.input]
+        kind = given if given is not None else list[step.input]
+        _check_items(step, kind, "input= is")
+        return kind
     if given is not None:
-        field_type(given, over, f"The input of `{step.name}`'s fan-out")
+        _check_items(step, field_type(given, over, f"The input of `{step.name}`'s fan-out"), f"{over!r} is")
         return given
     return Any
+
+
+def _check_items(step: Runnable[Any, Any], kind: Any, what: str) -> None:
+    """Raise `RegistrationError` if a type says that it has no items, or none that the step takes."""
+    if kind is Any:
+        return
+    own = typing.get_origin(kind) or kind
+    many = isinstance(own, type) and issubclass(own, (Iterable, AsyncIterable)) and not issubclass(own, (str, bytes))
+    parts = [part for part in typing.get_args(kind) if part is not ...]
+    if isinstance(own, type) and (not many or issubclass(own, Mapping)):
+        message = f"`{step.name}` shall run for each item, and {what} {type_name(kind)}."
+        raise RegistrationError(message, remedy='Items come in a list; over="..." names the field that has them.')
+    if many and parts and not may_take(step, union(parts) if own is tuple else parts[0]):
+        message = f"`{step.name}` takes {step.input_name}, and {what} {type_name(kind)}."
+        raise RegistrationError(message, remedy="Give it items that fit.")

@@ -301,16 +301,14 @@ def fits(given: Any, wanted: Any) -> bool:
     """Whether a value of one type can be taken as the other: the same, a subclass, or a member of a union."""
     if given == wanted or wanted is Any:
         return given == wanted or given is not Any
-    given, wanted = _bare(given), _bare(wanted)
+    given, wanted = _unannotated(given), _unannotated(wanted)
     if given == wanted:
         return True
     if typing.get_origin(given) in _UNIONS:
         return all(fits(part, wanted) for part in typing.get_args(given))
     if typing.get_origin(wanted) in _UNIONS:
         return any(fits(given, part) for part in typing.get_args(wanted))
-    if given is int and wanted is float:
-        return True
-    if namesakes(given, wanted):
+    if (given is int and wanted is float) or namesakes(given, wanted):
         return True
     both = isinstance(given, type) and isinstance(wanted, type)
     # bool is an int to Python, but nobody means that when they ask for one.
@@ -345,12 +343,11 @@ def _same_shape(given: Any, wanted: Any) -> bool:
     )
 
 
+def _unannotated(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
 def _bare(kind: Any) -> Any:
-    """Return a type without what is only said about it: annotations, and new names for an old one."""
-    while True:
-        if typing.get_origin(kind) is typing.Annotated:
-            kind = typing.get_args(kind)[0]
-        elif isinstance(kind, typing.NewType):
-            kind = kind.__supertype__
-        else:
-            return kind
+    """Return a type without what is only said about it: annotations, and a new name for an old type."""
+    kind = _unannotated(kind)
+    return _bare(kind.__supertype__) if isinstance(kind, typing.NewType) else kind

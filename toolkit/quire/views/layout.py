@@ -638,14 +638,15 @@ class _Page:
         for at, to in pairwise(chain):
             one, two = self.spots[at], self.spots[to]
             across, to_across = self._across(one) + off.get(at, 0.0), self._across(two) + off.get(to, 0.0)
-            points += self._bow(self._edges(one)[1], across, self._edges(two)[0], to_across)
+            # Between the layers and not between the nodes: a small node's link must pass the large ones beside it.
+            middle = (self.stops[one.rank] + self.starts[two.rank]) / 2
+            points += self._bow(middle, across, self._edges(two)[0], to_across)
             if two.bend:
                 across, (start, stop) = self._across(two), self._edges(two)
                 points += [self._point(along, across) for along in (start, stop, stop)]
         return points
 
-    def _bow(self, along: float, across: float, to_along: float, to_across: float) -> list[Point]:
-        middle = (along + to_along) / 2
+    def _bow(self, middle: float, across: float, to_along: float, to_across: float) -> list[Point]:
         ends = ((middle, across), (middle, to_across), (to_along, to_across))
         return [self._point(*end) for end in ends]
 
@@ -654,7 +655,7 @@ class _Page:
         off = min(first.breadth, last.breadth) / 4
         start, stop = self._edges(first)[0], self._edges(last)[1]
         across, to_across = self._across(first) + off, self._across(last) + off
-        return [self._point(start, across), *self._bow(start, across, stop, to_across)]
+        return [self._point(start, across), *self._bow((start + stop) / 2, across, stop, to_across)]
 
     def _path_back(self, first: _Spot, last: _Spot) -> list[Point]:
         """Hang a link that goes back below its nodes; one from a node to itself keeps its ends apart."""

@@ -164,12 +164,14 @@ class NodesFold:
                 self._set(node, status=status, ended_at=event.at)
 
     def _name_winner(self, within: str) -> None:
-        for node, state in self.states.items():
-            if node.startswith(within):
-                if state["status"] == "succeeded":
-                    self._set(node, reason="won")
-                elif state["status"] == "cancelled":
-                    self._set(node, reason="lost")
+        racers = [node for node in self.states if node.startswith(within) and "/" not in node[len(within) :]]
+        done = [node for node in racers if self.states[node]["status"] == "succeeded"]
+        first = min(done, key=lambda node: self.states[node]["ended_at"] or 0.0, default=None)
+        for node in racers:
+            if node == first:
+                self._set(node, reason="won")
+            elif self.states[node]["status"] in ("succeeded", "cancelled"):
+                self._set(node, reason="lost")
 
     def _skipped(self, event: Skipped) -> None:
         path = self._path(event)

@@ -18,6 +18,7 @@ from quire.views.prose import (
     beside,
     graph_text,
     headline,
+    measure,
     nest_of,
     one_line,
     passing,
@@ -38,12 +39,14 @@ __all__ = ["graph_svg"]
 
 _WIDEST = 920
 """Pixels of a notebook's cell, more or less; what is wider from left to right is drawn from the top down."""
+_NEARLY = 1.2
+"""A run that is wider than that by no more than this may fit with fewer words."""
 _MARGIN, _PADDING, _GLYPH = 8, 12, 20
 _NODE, _FAN_OUT, _DOT = 48, 66, 6
 """Heights of a node and of one with a bar for its items; size of the dot where a flow begins or ends."""
 _NARROWEST, _BROADEST, _LONGEST_LABEL = 96, 240, 200
-_BROAD_DOWN = 176
-"""Top down, nodes stand side by side: a reason has to do with less room."""
+_TIGHT, _TIGHT_DOWN = 168, 200
+"""Where room is short, nodes are no wider for the sake of a reason, and have no kind: the reason may be cut then."""
 _STACKED = {"loop": 3, "race": 4}
 """So many parts of a group stand one below the other; more take too much height."""
 _PIP, _PIPS, _PIP_RADIUS = 12, 12, 3.5
@@ -153,9 +156,11 @@ def graph_svg(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: 
         '<svg'
     """
     nest = nest_of(graph)
-    scene = _scene(nest, nodes, down=False)
+    scene = _scene(nest, nodes)
+    if _WIDEST < _page_width(scene) < _NEARLY * _WIDEST and nodes is not None:
+        scene = _scene(nest, nodes, broad=_TIGHT)
     if _page_width(scene) > _WIDEST:
-        tall = _scene(nest, nodes, down=True)
+        tall = _scene(nest, nodes, down=True, broad=_TIGHT_DOWN)
         scene = min(scene, tall, key=_page_width)
     body = "".join((*_groups(scene), *_edges(scene), *(_node(scene, node) for node in scene.nest.nodes.values())))
     scope = f"quire-{sha256((graph['name'] + body).encode(errors='replace')).hexdigest()[:10]}"
@@ -176,7 +181,8 @@ class _Scene:
     nest: Nest
     states: Mapping[str, NodeState] | None
     arrows: list[_Arrow]
-    down: bool
+    broad: int
+    """How wide a node may be for the sake of a reason."""
     layout: Layout
 
 
@@ -200,14 +206,14 @@ class _Lines:
     word: str
     rests: list[str]
     """What stands beside the word, in full and then in ever fewer words."""
+    least: str
+    """What must stand beside it, however little room there is."""
     indent: int
 
 
-def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool) -> _Scene:
+def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool = False, broad: int = _BROADEST) -> _Scene:
     arrows = _arrows(nest, run=states is not None)
-    sizes: dict[Name, Size] = {
-        name: _size(node, state_of(node, states), down=down) for name, node in nest.nodes.items()
-    }
+    sizes: dict[Name, Size] = {name: _size(node, state_of(node, states), broad) for name, node in nest.nodes.items()}
     homes = dict(nest.homes)
     for arrow in arrows:
         for end in arrow.ends:
@@ -216,7 +222,7 @@ def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool) ->
     links = [_link(arrow) for arrow in arrows]
     frames = {name: _frame(nest, group, states, down=down) for name, group in nest.groups.items()}
     even = nest.nodes if states is not None and not down else ()
-    return _Scene(nest, states, arrows, down, nested(sizes, links, frames, homes, down=down, even=even))
+    return _Scene(nest, states, arrows, broad, nested(sizes, links, frames, homes, down=down, even=even))
 
 
 def _arrows(nest: Nest, *, run: bool) -> list[_Arrow]:
@@ -266,13 +272,13 @@ def _pips_width(state: NodeState | None) -> int:
     return 16 + most * _PIP if 0 < most <= _PIPS else 0
 
 
-def _size(node: GraphNode, state: NodeState | None, *, down: bool) -> Size:
-    lines = _lines(node, state, down=down)
+def _size(node: GraphNode, state: NodeState | None, broad: int) -> Size:
+    lines = _lines(node, state, broad)
     kind = 16 + _text_width(lines.kind) if lines.kind else 0
-    full, *_, barest = [_text_width(_second(lines, rest)) for rest in (*lines.rests, lines.rests[-1])]
-    second = max(min(full, _room(_BROAD_DOWN, lines)) if down else full, barest)
+    told, least = (_text_width(_second(lines, rest)) for rest in (lines.rests[0], lines.least))
     reserved = _text_width(_RESERVED) if state else 0
-    width = max(_text_width(lines.title, title=True) + kind, second, reserved) + lines.indent + _PADDING
+    second = max(min(told, _room(broad, lines)), least, reserved)
+    width = max(_text_width(lines.title, title=True) + kind, second) + lines.indent + _PADDING
     height = _FAN_OUT if state and _is_fan_out(node, state) else _NODE
     return Size(min(_BROADEST, max(_NARROWEST, -(-width // 4) * 4)), height)
 
@@ -281,12 +287,12 @@ def _room(width: float, lines: _Lines) -> float:
     return width - lines.indent - _PADDING
 
 
-def _lines(node: GraphNode, state: NodeState | None, *, down: bool) -> _Lines:
+def _lines(node: GraphNode, state: NodeState | None, broad: int) -> _Lines:
     title, kind, note = one_line(node["title"]), one_line(node["kind"]), one_line(node["note"])
     if state is None:
-        return _Lines(title, kind, "", [note], _PADDING)
-    kind = "" if down or _is_fan_out(node, state) else kind
-    return _Lines(title, kind, state["status"], beside(state), _PADDING + _GLYPH)
+        return _Lines(title, kind, "", [note], "", _PADDING)
+    kind = "" if broad < _BROADEST or _is_fan_out(node, state) else kind
+    return _Lines(title, kind, state["status"], beside(state), measure(state) or "", _PADDING + _GLYPH)
 
 
 def _is_fan_out(node: GraphNode, state: NodeState | None) -> bool:
@@ -372,7 +378,7 @@ def _label(arrow: _Arrow, center: tuple[float, float]) -> str:
 
 def _node(scene: _Scene, node: GraphNode) -> str:
     state, box = state_of(node, scene.states), scene.layout.boxes[node["id"]]
-    lines = _lines(node, state, down=scene.down)
+    lines = _lines(node, state, scene.broad)
     corner = f"{_number(box.x)} {_number(box.y)}"
     fan_out = _is_fan_out(node, state)
     return (

@@ -411,12 +411,12 @@ def state_of(node: GraphNode, states: Mapping[str, NodeState] | None) -> NodeSta
 def beside(state: NodeState) -> list[str]:
     """Say what is worth knowing beside a status: in full, then in ever fewer words for where there is less room."""
     reason = one_line(state["reason"]) if state["reason"] else None
-    measure = _measure(state)
+    far = measure(state)
     attempt = f"attempt {state['attempt']}" if state["attempt"] > 1 else None
     short = _SHORTER.get(reason or "", reason)
-    ways = [(reason, measure, attempt), (reason, measure), (reason, attempt), (reason,), (short, measure), (short,)]
+    ways = [(reason, far, attempt), (reason, far), (reason, attempt), (reason,), (short, far), (short,)]
     if reason is None:
-        ways = [(measure, attempt), (attempt or measure,), (measure,)]
+        ways = [(far, attempt), (attempt or far,), (far,)]
     return list(dict.fromkeys(", ".join(filter(None, way)) for way in ways))
 
 
@@ -424,8 +424,8 @@ _SHORTER = {"kept from an earlier run": "reused"}
 """What is said in a sentence has a word for where there is no room for one."""
 
 
-def _measure(state: NodeState) -> str | None:
-    """Say how far a node is, or how long it took."""
+def measure(state: NodeState) -> str | None:
+    """Say how far a node is, or how long it took: `17 of 24`, `2.6 s`."""
     status, progress = state["status"], state["progress"]
     if status in ("pending", "skipped"):
         return None
