@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from quire.core.errors import DefinitionError
 from quire.views import words
+from quire.views.layout import around
 from quire.views.picture import graph_svg
 from quire.views.prose import (
     about,
@@ -23,10 +25,13 @@ from quire.views.prose import (
     graph_text,
     known,
     last,
+    nest_of,
     one_line,
+    passing,
     run_text,
     safe,
     said,
+    sentence,
     state_of,
     summary,
     thought,
@@ -35,7 +40,8 @@ from quire.views.prose import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from quire.views.shapes import CallPart, FlowHead, Graph, Head, Message, NodeState, Part, RunError
+    from quire.views.prose import Nest, Way
+    from quire.views.shapes import CallPart, FlowHead, Graph, Head, Message, NodeState, Part, RunError, Status
 
 __all__ = [
     "ascii",
@@ -203,7 +209,7 @@ def _paragraphs(text: str) -> str:
 
 
 def dot(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
-    r"""Write a graph in Graphviz's language, to be placed and painted by its tools.
+    r"""Write a graph in Graphviz's language, to be placed and painted by its tools; groups are clusters.
 
     Example:
         >>> dot({"name": "audit", "kind": "pipeline", "nodes": [], "edges": []})
@@ -211,21 +217,61 @@ def dot(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
     """
     # Loaded by name: only those who ask for it pay for it, and it has no types to check.
     graphviz = import_module("graphviz")
-    drawing = graphviz.Digraph(graphviz.escape(one_line(graph["name"])), graph_attr={"rankdir": "LR"})
+    nest = nest_of(graph)
+    attributes = {"rankdir": "LR", **({"compound": "true"} if nest.groups else {})}
+    drawing = graphviz.Digraph(graphviz.escape(one_line(graph["name"])), graph_attr=attributes)
     drawing.node_attr["shape"] = "box"
-    names = {node["id"]: f"n{at}" for at, node in enumerate(graph["nodes"])}
-    for node in graph["nodes"]:
-        lines = [one_line(node["title"]), one_line(said(node, state_of(node, nodes)))]
-        drawing.node(names[node["id"]], graphviz.nohtml("\\n".join(graphviz.escape(line) for line in lines if line)))
-    for source, target, label in _named_edges(graph, names):
-        for end in _open_ends(source, target):
-            drawing.node(end, "", shape="point")
-        drawing.edge(source, target, graphviz.escape(one_line(label)))
+    names, arrows = _named(nest)
+    clusters = {None: drawing, **{group: graphviz.Digraph(f"cluster_{names[group]}") for group in nest.groups}}
+    for id, node in nest.nodes.items():
+        state = state_of(node, nodes)
+        lines = [one_line(node["title"]), one_line(said(node, state))]
+        label = graphviz.nohtml("\\n".join(graphviz.escape(line) for line in lines if line))
+        clusters[nest.homes[id]].node(names[id], label, **(_DOT_STATUS[state["status"]] if state else {}))
+    for arrow in arrows:
+        for end in arrow.dots:
+            clusters[arrow.way.within].node(end, "", shape="point")
+    for group in reversed(nest.groups.values()):
+        cluster = clusters[group["id"]]
+        line = sentence(group, nodes.get(group["id"]) if nodes else None)
+        cluster.attr(label=graphviz.nohtml(graphviz.escape(line)), labeljust="l", color="gray")
+        clusters[nest.homes[group["id"]]].subgraph(cluster)
+    for arrow in arrows:
+        drawing.edge(*_dot_ends(arrow, nest, names), graphviz.escape(arrow.label), **_dot_edge(arrow, nest, nodes))
     return drawing.source
 
 
+_DOT_STATUS: dict[Status, dict[str, str]] = {
+    "pending": {"style": "dashed", "color": "#808080"},
+    "running": {"color": "#1565b5", "penwidth": "1.5"},
+    "waiting": {"color": "#9d4f00", "penwidth": "1.5", "style": "filled", "fillcolor": "#fef3e8"},
+    "succeeded": {"color": "#808080"},
+    "failed": {"color": "#ad2727", "penwidth": "1.5", "style": "filled", "fillcolor": "#fbeeee"},
+    "skipped": {"color": "#e0e0e0", "fontcolor": "#616161", "style": "filled", "fillcolor": "#f5f5f5"},
+    "cancelled": {"color": "#e0e0e0", "fontcolor": "#616161", "style": "filled", "fillcolor": "#f5f5f5"},
+}
+_DOT_FLOW = {"never": {"style": "dotted"}, "later": {"style": "dashed"}, "now": {"color": "#1565b5"}, "done": {}}
+
+
+def _dot_ends(arrow: _Arrow, nest: Nest, names: Mapping[str, str]) -> tuple[str, str]:
+    """Name the ends of an edge: Graphviz draws to a node in a group, and cuts the line at the group's border."""
+    source, target = arrow.way.source, arrow.way.target
+    if source in nest.groups:
+        source = [node for node in nest.nodes if source in around(nest.homes, node)][-1]
+    if target in nest.groups:
+        target = next(node for node in nest.nodes if target in around(nest.homes, node))
+    return names[source] if source else arrow.source, names[target] if target else arrow.target
+
+
+def _dot_edge(arrow: _Arrow, nest: Nest, nodes: Mapping[str, NodeState] | None) -> dict[str, str]:
+    borders = {"ltail": arrow.way.source, "lhead": arrow.way.target}
+    ends = {"ltail": arrow.source, "lhead": arrow.target}
+    cut = {side: f"cluster_{ends[side]}" for side, end in borders.items() if end in nest.groups}
+    return {**cut, **_DOT_FLOW[passing(arrow.way, nodes)]}
+
+
 def mermaid(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
-    """Write a graph in Mermaid's language, which GitHub and Markdown cells draw.
+    """Write a graph in Mermaid's language, which GitHub and Markdown cells draw; groups are subgraphs.
 
     Example:
         >>> node = {"id": "a", "title": "plan", "kind": "step", "note": "", "input": "str", "output": "Plan"}
@@ -236,30 +282,77 @@ def mermaid(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
             to0(( ))
             n0 -->|"Plan"| to0
     """
-    names = {node["id"]: f"n{at}" for at, node in enumerate(graph["nodes"])}
-    lines = ["flowchart LR"]
-    for node in graph["nodes"]:
-        texts = [node["title"], said(node, state_of(node, nodes))]
-        lines.append(f'    {names[node["id"]]}["{"<br/>".join(_mermaid_text(text) for text in texts if text)}"]')
-    edges = list(_named_edges(graph, names))
-    lines += [f"    {end}(( ))" for source, target, _ in edges for end in _open_ends(source, target)]
-    for source, target, label in edges:
-        middle = f'-->|"{_mermaid_text(label)}"|' if label.strip() else "-->"
-        lines.append(f"    {source} {middle} {target}")
+    nest = nest_of(graph)
+    names, arrows = _named(nest)
+    lines = ["flowchart LR", *_mermaid_parts(nest, nodes, names, arrows, None)]
+    for arrow in arrows:
+        line = "-.->" if passing(arrow.way, nodes) == "never" else "-->"
+        label = f'|"{_mermaid_text(arrow.label)}"|' if arrow.label else ""
+        lines.append(f"    {arrow.source} {line}{label} {arrow.target}")
+    statuses = dict.fromkeys(state["status"] for node in nest.nodes.values() if (state := state_of(node, nodes)))
+    lines += [f"    classDef {status} {_MERMAID_STATUS[status]}" for status in statuses]
     return "\n".join(lines)
 
 
-def _named_edges(graph: Graph, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Give the ends of edges names of our own: those of nodes may hold anything."""
-    for at, edge in enumerate(graph["edges"]):
-        source = f"from{at}" if edge["source"] is None else names.get(edge["source"])
-        target = f"to{at}" if edge["target"] is None else names.get(edge["target"])
-        if source and target:
-            yield source, target, edge["label"]
+_MERMAID_STATUS: dict[Status, str] = {
+    "pending": "stroke:#808080,stroke-dasharray:4 3",
+    "running": "stroke:#2b7fd4,stroke-width:2px",
+    "waiting": "stroke:#b97400,stroke-width:3px",
+    "succeeded": "stroke:#808080",
+    "failed": "stroke:#d6453f,stroke-width:3px",
+    "skipped": "stroke:#808080,stroke-dasharray:1 4",
+    "cancelled": "stroke:#808080,stroke-dasharray:1 4",
+}
+"""Strokes alone: they can be seen on light and on dark, where a fill would hide the reader's own color of text."""
 
 
-def _open_ends(*ends: str) -> list[str]:
-    return [end for end in ends if not end.startswith("n")]
+def _mermaid_parts(
+    nest: Nest,
+    nodes: Mapping[str, NodeState] | None,
+    names: Mapping[str, str],
+    arrows: Sequence[_Arrow],
+    home: str | None,
+) -> Iterator[str]:
+    """Write what stands in a group, and what stands in the groups in it."""
+    indent = "    " * (1 if home is None else len(around(nest.homes, home)) + 2)
+    for id, node in nest.nodes.items():
+        if nest.homes[id] == home:
+            state = state_of(node, nodes)
+            label = "<br/>".join(_mermaid_text(text) for text in (node["title"], said(node, state)) if text)
+            yield f'{indent}{names[id]}["{label}"]{f":::{state["status"]}" if state else ""}'
+    yield from (f"{indent}{end}(( ))" for arrow in arrows if arrow.way.within == home for end in arrow.dots)
+    for id, group in nest.groups.items():
+        if nest.homes[id] == home:
+            line = sentence(group, nodes.get(id) if nodes else None)
+            yield f'{indent}subgraph {names[id]}["{_mermaid_text(line)}"]'
+            yield from _mermaid_parts(nest, nodes, names, arrows, id)
+            yield f"{indent}end"
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrow:
+    """A way with names of our own for its ends: those of nodes may hold anything."""
+
+    way: Way
+    source: str
+    target: str
+    dots: list[str]
+    """Those of its ends that are neither a node nor a group."""
+
+    @property
+    def label(self) -> str:
+        return self.way.word or self.way.type
+
+
+def _named(nest: Nest) -> tuple[dict[str, str], list[_Arrow]]:
+    names = {id: f"n{at}" for at, id in enumerate(nest.nodes)} | {id: f"g{at}" for at, id in enumerate(nest.groups)}
+    arrows: list[_Arrow] = []
+    for at, way in enumerate(nest.ways):
+        source = f"from{at}" if way.source is None else names[way.source]
+        target = f"to{at}" if way.target is None else names[way.target]
+        ends = ((way.source, source), (way.target, target))
+        arrows.append(_Arrow(way, source, target, [name for end, name in ends if end is None]))
+    return names, arrows
 
 
 def _mermaid_text(text: str) -> str:
