@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quire.core.errors import DefinitionError
 from quire.views import drawing
-from quire.views.layout import Link, Size, layered
 
 SVG = "{http://www.w3.org/2000/svg}"
 STATUSES = ["pending", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
@@ -27,8 +27,17 @@ def edge(source, target, label="T"):
     return {"source": source, "target": target, "label": label}
 
 
-def graph(nodes, edges, name="audit"):
-    return {"name": name, "kind": "pipeline", "nodes": nodes, "edges": edges}
+def way(source, target, when, label="T"):
+    return {**edge(source, target, label), "when": when}
+
+
+def group(id, kind, nodes, *, note="3 steps", parent=None, title=None):
+    return {"id": id, "title": title or id, "kind": kind, "note": note, "nodes": nodes, "parent": parent}
+
+
+def graph(nodes, edges, name="audit", groups=()):
+    plain = {"name": name, "kind": "pipeline", "nodes": nodes, "edges": edges}
+    return {**plain, "groups": list(groups)} if groups else plain
 
 
 def state(id, status, **facts):
@@ -86,6 +95,43 @@ DIAMOND = graph(
     [edge(None, "a", "In"), edge("a", "b"), edge("a", "c"), edge("b", "d"), edge("c", "d"), edge("d", None, "Out")],
 )
 DONE = {id: state(id, "succeeded", started_at=0.0, ended_at=1.2) for id in "abcd"}
+DESK = graph(
+    [node(id, id.rpartition("/")[2]) for id in ("triage", "draft/fast", "draft/slow", "polish/revise", "polish/critic")]
+    + [node("read", kind="each", note="8 at once"), node("send")],
+    [
+        edge(None, "triage", "Ticket"),
+        way("triage", "draft", "triage.kind == 'refund'"),
+        way("triage", "read", "otherwise"),
+        edge("draft", "polish", "Draft"),
+        edge("polish/revise", "polish/critic", "Draft"),
+        way("polish/critic", "polish/revise", "again", ""),
+        edge("polish", "send", "Reply"),
+        edge("send", None, "Receipt"),
+    ],
+    "desk",
+    [
+        group("draft", "race", ["draft/fast", "draft/slow"], note="first success wins"),
+        group("polish", "loop", ["polish/revise", "polish/critic"], note="at most 4 times"),
+    ],
+)
+DESK_RUN = {
+    "triage": state("triage", "succeeded", started_at=0.0, ended_at=1.1),
+    "draft": state("draft", "succeeded", started_at=1.1, ended_at=3.7),
+    "draft/fast": state("draft/fast", "succeeded", reason="won", started_at=1.1, ended_at=3.7),
+    "draft/slow": state("draft/slow", "cancelled", reason="lost", started_at=1.1, ended_at=3.7),
+    "polish": state("polish", "running", progress=[2, 4]),
+    "polish/revise": state("polish/revise", "succeeded", started_at=0.0, ended_at=9.2, attempt=2),
+    "polish/critic": state("polish/critic", "waiting", reason="retry 2 in 1.5 s"),
+    "read": state("read", "skipped", reason="triage said refund"),
+}
+NESTED = graph(
+    [node("a"), node("o/b"), node("o/i/c"), node("o/i/d"), node("e")],
+    [edge("a", "o"), edge("o/b", "o/i"), edge("o", "e"), edge("o", "o/b"), edge("a", "o/i/d"), edge("o", "o")],
+    groups=[
+        group("o", "pipeline", ["o/b", "o/i/c", "o/i/d"]),
+        group("o/i", "parallel", ["o/i/c", "o/i/d"], note="", parent="o", title="inner"),
+    ],
+)
 RUN = (head(), DIAMOND, DONE, [message("you", text("Hello."), role="person"), message("desk", text("Hi."), CALL)])
 FLOW_HEAD = {
     "name": "audit",
@@ -163,6 +209,110 @@ def test_a_fan_out_shows_a_cell_an_item_and_a_plain_bar_when_there_are_many():
     assert bars(0, 0) == 1  # nothing to do yet: an empty cell
 
 
+def test_a_fan_out_has_a_second_sheet_and_room_for_its_cells_before_it_begins():
+    fan_out = graph([node("a", kind="each")], [])
+    assert 'class="sheet"' in drawing.graph_svg(fan_out)
+    assert drawing.graph_svg(fan_out, {}).count('class="item"') == 1
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"), [([17, 24], "17 of 24"), ([4321, 10_000], "4,321 of 10,000"), ([5, 0], "5 so far")]
+)
+def test_a_fan_out_says_how_far_it_is(progress, words):
+    drawn = graph([node("a", kind="each")], [])
+    states = {"a": state("a", "running", progress=progress)}
+    assert f"running · {words}" in words_of(drawing.graph_svg(drawn, states))
+    assert drawing.graph_text(drawn, states).endswith(f"running {words}")
+
+
+def boxes(svg, kind):
+    found = [part for part in parsed(svg).iter(f"{SVG}g") if part.get("class", "").startswith(kind)]
+    for part in found:
+        x, y = map(float, re.findall(r"-?[\d.]+", part.get("transform")))
+        frame = part.find(f"{SVG}rect")
+        texts = ["".join(text.itertext()) for text in part.iter(f"{SVG}text")]
+        yield texts[0], (x, y, x + float(frame.get("width")), y + float(frame.get("height")))
+
+
+def inside(inner, outer):
+    return inner[0] > outer[0] and inner[1] > outer[1] and inner[2] < outer[2] and inner[3] < outer[3]
+
+
+@pytest.mark.parametrize("states", [None, DESK_RUN])
+def test_a_group_is_a_box_around_its_parts_and_nothing_else(states):
+    svg = drawing.graph_svg(DESK, states)
+    parts = dict(boxes(svg, "node"))
+    race, loop = (box for _, box in boxes(svg, "group"))
+    assert {name for name, box in parts.items() if inside(box, race)} == {"fast", "slow"}
+    assert {name for name, box in parts.items() if inside(box, loop)} == {"revise", "critic"}
+
+
+def test_groups_nest():
+    svg = drawing.graph_svg(NESTED)
+    outer, inner = (box for _, box in boxes(svg, "group"))
+    parts = dict(boxes(svg, "node"))
+    assert inside(inner, outer)
+    assert all(inside(parts[name], inner) for name in ("o/i/c", "o/i/d"))
+    assert [name for name, _ in boxes(svg, "group")] == ["o · pipeline, 3 steps", "inner · parallel"]
+
+
+def test_a_group_says_what_it_is_and_a_loop_counts_its_iterations():
+    assert {"race: first success wins", "loop: at most 4 times"} <= set(words_of(drawing.graph_svg(DESK)))
+    svg = drawing.graph_svg(DESK, DESK_RUN)
+    assert "loop: iteration 2 of 4" in words_of(svg)
+    assert re.findall(r'class="(pip[^"]*)"', svg) == ["pip done", "pip now", "pip", "pip"]
+
+
+def test_a_group_that_failed_says_so():
+    states = {**DESK_RUN, "draft": state("draft", "failed", reason="AllFailed")}
+    assert "race: first success wins · failed, AllFailed" in words_of(drawing.graph_svg(DESK, states))
+    assert "failed · AllFailed" in drawing.graph_text(DESK, states)
+
+
+def test_the_word_of_a_route_is_on_its_edge_before_a_run_and_in_a_run():
+    for states in (None, DESK_RUN):
+        told = words_of(drawing.graph_svg(DESK, states))
+        assert {"triage.kind == 'refund'", "otherwise"} <= set(told)
+    assert 'class="edge never"' in drawing.graph_svg(DESK, DESK_RUN)
+
+
+def test_every_edge_is_drawn_also_those_from_a_group_to_its_own_part():
+    assert drawing.graph_svg(NESTED).count('class="edge ') == len(NESTED["edges"])
+    assert drawing.graph_svg(DESK).count('class="edge ') == len(DESK["edges"])
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "flow"),
+    [("running", [1, 4], "later"), ("succeeded", [1, 4], "never"), ("succeeded", [3, 4], "done")],
+)
+def test_the_way_back_of_a_loop_tells_whether_it_was_taken(status, progress, flow):
+    states = {
+        "l": state("l", status, progress=progress),
+        "l/a": state("l/a", "succeeded" if status == "succeeded" else "running"),
+    }
+    loop = graph([node("l/a")], [way("l/a", "l/a", "again")], groups=[group("l", "loop", ["l/a"])])
+    svg = drawing.graph_svg(loop, states)
+    assert f'class="edge {flow}"' in svg
+    assert "again" not in words_of(svg)
+
+
+def test_a_reason_is_told_in_full_where_there_is_room_and_in_a_word_where_there_is_not():
+    kept = {"reason": "kept from an earlier run", "started_at": 0.0, "ended_at": 1.0}
+    told = drawing.graph_text(chain(9), {"0": state("0", "succeeded", **kept)})
+    assert "succeeded · kept from an earlier run, 1.0 s" in told
+    assert "succeeded · kept from an earlier run" in words_of(
+        drawing.graph_svg(chain(1), {"0": state("0", "succeeded", **kept)})
+    )
+    assert "succeeded · reused, 1.0 s" in words_of(drawing.graph_svg(chain(9), {"0": state("0", "succeeded", **kept)}))
+
+
+def test_groups_that_make_no_sense_are_left_out():
+    lost = [group("x", "race", ["nobody"]), group("y", "loop", ["a"], parent="z"), group("z", "loop", [], parent="y")]
+    drawn = graph([node("a")], [edge("a", "x"), edge("a", "gone")], groups=[*lost, group("a", "race", ["a"])])
+    assert drawing.graph_svg(drawn).count('class="group"') == 2
+    assert drawing.graph_text(drawn).splitlines()[-1] == "    a: A -> B   step, python"
+
+
 def test_it_goes_top_down_only_when_it_would_be_too_wide():
     def shape(count):
         root = parsed(drawing.graph_svg(chain(count)))
@@ -207,16 +357,34 @@ def graphs(draw):
     ids = draw(nodes)
     ends = st.one_of(st.none(), st.sampled_from(ids), names)
     edges = draw(st.lists(st.builds(edge, ends, ends, names), max_size=10))
-    return graph(
-        [node(id, draw(names), kind=draw(names), note=draw(names), input=draw(names)) for id in ids], edges, draw(names)
-    )
+    kinds = st.one_of(names, st.sampled_from(["step", "each"]))
+    parts = [node(id, draw(names), kind=draw(kinds), note=draw(names), input=draw(names)) for id in ids]
+    return graph(parts, edges, draw(names), draw(groups(ids, edges)))
+
+
+@st.composite
+def groups(draw, ids, edges):
+    """Groups as they may stand in a log: any names, any members, any parents, and edges that end at them."""
+    called = draw(st.lists(st.one_of(names, st.sampled_from(ids)), max_size=4))
+    members = st.lists(st.one_of(st.sampled_from(ids), names), max_size=6)
+    parents = st.one_of(st.none(), names, st.sampled_from([*called, ""]))
+    kinds = st.one_of(names, st.sampled_from(["race", "loop", "pipeline"]))
+    ends = st.sampled_from([*ids, *called])
+    edges += draw(st.lists(st.builds(way, ends, ends, st.one_of(names, st.just("again"), st.none())), max_size=6))
+    return [group(id, draw(kinds), draw(members), note=draw(names), parent=draw(parents)) for id in called]
 
 
 @st.composite
 def runs(draw):
     drawn = draw(graphs())
+    progress = st.one_of(st.none(), st.tuples(st.integers(0, 60), st.integers(0, 60)))
+    known = [*drawn["nodes"], *drawn.get("groups", [])]
     some = {
-        item["id"]: state(item["id"], draw(st.sampled_from(STATUSES)), reason=draw(names)) for item in drawn["nodes"]
+        item["id"]: state(
+            item["id"], draw(st.sampled_from(STATUSES)), reason=draw(names), progress=draw(progress), attempt=2
+        )
+        for item in known
+        if draw(st.booleans())
     }
     said = st.builds(message, names, st.builds(text, names), st.just(CALL), role=st.sampled_from(["person", "agent"]))
     return head(name=drawn["name"], reason=draw(names)), drawn, some, draw(st.lists(said, max_size=3))
@@ -266,64 +434,7 @@ def test_a_hostile_name_is_text_everywhere():
     assert "\x1b" not in drawing.run_text(head(name=HOSTILE), drawn, {}, said)
 
 
-# --- the layout ---
-
-
-def overlap(one, two):
-    return (
-        one.x < two.x + two.width
-        and two.x < one.x + one.width
-        and one.y < two.y + two.height
-        and two.y < one.y + one.height
-    )
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.integers(1, 14).flatmap(
-        lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2), max_size=30))
-    ),
-    st.booleans(),
-)
-def test_nodes_never_overlap_and_links_begin_and_end_at_their_nodes(drawn, down):
-    count, ends = drawn
-    links = [Link(str(source), str(target), "T", Size(30, 14)) for source, target in ends]
-    page = layered({str(at): Size(100, 48) for at in range(count)}, links, down=down)
-    boxes = list(page.boxes.values())
-    assert not any(overlap(one, two) for at, one in enumerate(boxes) for two in boxes[at + 1 :])
-    for link, curve in zip(links, page.curves, strict=True):
-        assert len(curve.points) % 3 == 1
-        for name, (x, y) in ((link.source, curve.points[0]), (link.target, curve.points[-1])):
-            box = page.boxes[name]
-            assert box.x - 0.01 <= x <= box.x + box.width + 0.01
-            assert box.y - 0.01 <= y <= box.y + box.height + 0.01
-    assert all(box.x >= -0.01 and box.x + box.width <= page.width + 0.01 for box in boxes)
-
-
-def test_a_diamond_is_even_and_a_chain_straight():
-    sizes = {id: Size(100, 48) for id in "abcdef"}
-    pairs = ["ab", "ac", "bd", "cd", "de", "ef"]
-    boxes = layered(sizes, [Link(*pair) for pair in pairs]).boxes
-    assert boxes["a"].y == boxes["d"].y == boxes["e"].y == boxes["f"].y
-    assert boxes["b"].y + boxes["c"].y == 2 * boxes["a"].y
-
-
-def test_a_link_that_skips_a_layer_passes_beside_it():
-    page = layered({id: Size(100, 48) for id in "abc"}, [Link("a", "b"), Link("b", "c"), Link("a", "c")])
-    box, way = page.boxes["b"], page.curves[2].points
-    beside = [y for x, y in way if box.x <= x <= box.x + box.width]
-    assert beside
-    assert all(not box.y <= y <= box.y + box.height for y in beside)
-
-
-def test_nodes_and_labels_of_one_text_do_not_pile_up():
-    links = [Link("s", str(at), "Draft", Size(40, 14)) for at in range(8)]
-    page = layered({"s": Size(100, 48), **{str(at): Size(100, 48) for at in range(8)}}, links)
-    spots = [curve.label for curve in page.curves]
-    assert len({(round(x), round(y)) for x, y in spots}) == 8
-
-
-@pytest.mark.parametrize("shape", ["chain", "fan", "tangle"])
+@pytest.mark.parametrize("shape", ["chain", "fan", "tangle", "groups"])
 def test_a_thousand_nodes_are_drawn_in_a_moment(shape):
     ids = [str(at) for at in range(1000)]
     pairs = {
@@ -331,8 +442,11 @@ def test_a_thousand_nodes_are_drawn_in_a_moment(shape):
         "fan": [pair for id in ids[2:] for pair in (("0", id), (id, "1"))],
         "tangle": [(ids[(at * 7919) % at], ids[at]) for at in range(1, 1000)]
         + list(zip(ids[::2], ids[1::2], strict=True)),
+        "groups": [(str(at), str(at + 1)) for at in range(999) if at % 20 != 19]
+        + [(f"g{at}", f"g{at + 1}") for at in range(49)],
     }[shape]
-    drawn = graph([node(id) for id in ids], [edge(*pair) for pair in pairs])
+    boxes = [group(f"g{at}", "pipeline", ids[20 * at : 20 * at + 20]) for at in range(50)] if shape == "groups" else []
+    drawn = graph([node(id) for id in ids], [edge(*pair) for pair in pairs], groups=boxes)
     began = time.process_time()
     drawing.graph_svg(drawn)
     assert time.process_time() - began < 2  # less than one on a laptop; twice that for a busy machine
@@ -345,6 +459,32 @@ def test_a_graph_as_text_has_a_line_a_node_in_the_order_of_the_flow():
     mixed = graph([node("late", output="C"), node("first")], [edge("first", "late")])
     assert drawing.graph_text(mixed).splitlines() == ["first: A -> B   step, python", "late: A -> C    step, python"]
     assert drawing.ascii(mixed, DONE) == "first: A -> B   pending\nlate: A -> C    pending"
+
+
+def test_a_group_as_text_is_a_line_and_its_parts_are_indented_below():
+    assert drawing.graph_text(DESK).splitlines() == [
+        "triage: A -> B            step, python",
+        "draft · race: first success wins, when triage.kind == 'refund'",
+        "  fast: A -> B            step, python",
+        "  slow: A -> B            step, python",
+        "read: A -> B, otherwise   each, 8 at once",
+        "polish · loop: at most 4 times",
+        "  revise: A -> B          step, python",
+        "  critic: A -> B          step, python",
+        "send: A -> B              step, python",
+    ]
+
+
+def test_a_run_of_groups_as_text_says_how_each_stands():
+    told = [re.sub(" {3,}", "   ", line) for line in drawing.graph_text(DESK, DESK_RUN).splitlines()]
+    assert {
+        "draft · race: first success wins, when triage.kind == 'refund'   succeeded 2.6 s",
+        "   fast: A -> B   succeeded · won, 2.6 s".removeprefix(" "),
+        "read: A -> B, otherwise   skipped · triage said refund",
+        "polish · loop: iteration 2 of 4   running",
+        "  revise: A -> B   succeeded 9.2 s, attempt 2",
+        "  critic: A -> B   waiting · retry 2 in 1.5 s",
+    } <= set(told)
 
 
 def test_a_status_is_followed_by_its_reason_or_by_its_time():
@@ -436,6 +576,57 @@ def test_dot_and_mermaid_name_nodes_themselves_and_escape_what_they_hold():
     assert "n0 -> to0" in drawing.dot(drawn)
     assert r"say \"hi\" \\n <b>" in drawing.dot(drawn)
     assert 'n0["say #34;hi#34; #92;n #60;b#62;<br/>step, python"]' in drawing.mermaid(drawn)
+
+
+def test_mermaid_draws_groups_as_subgraphs_with_conditions_and_statuses():
+    told = drawing.mermaid(DESK, DESK_RUN).splitlines()
+    at = told.index('    subgraph g0["race: first success wins"]')
+    assert told[at + 1 : at + 4] == [
+        '        n1["fast<br/>succeeded · won, 2.6 s"]:::succeeded',
+        '        n2["slow<br/>cancelled · lost, 2.6 s"]:::cancelled',
+        "    end",
+    ]
+    assert {
+        "    n0 -->|\"triage.kind == 'refund'\"| g0",
+        '    n0 -.->|"otherwise"| n5',
+        '    g0 -->|"Draft"| g1',
+        '    n4 -->|"again"| n3',
+        "    classDef cancelled stroke:#808080,stroke-dasharray:1 4",
+    } <= set(told)
+
+
+def test_dot_draws_groups_as_clusters_where_edges_end_at_borders():
+    told = {line.strip() for line in drawing.dot(DESK, DESK_RUN).splitlines()}
+    assert {
+        "graph [compound=true rankdir=LR]",
+        "subgraph cluster_g0 {",
+        'color=gray label="race: first success wins" labeljust=l',
+        "n0 -> n1 [label=\"triage.kind == 'refund'\" lhead=cluster_g0]",
+        "n0 -> n5 [label=otherwise style=dotted]",
+        'n2 -> n3 [label=Draft color="#1565b5" lhead=cluster_g1 ltail=cluster_g0]',
+    } <= told
+
+
+def test_notations_keep_every_edge_and_the_order_of_nesting():
+    mermaid, dot = drawing.mermaid(NESTED), drawing.dot(NESTED)
+    assert mermaid.count(" -->") == dot.count(" -> ") == len(NESTED["edges"])
+    assert "        subgraph g1" in mermaid
+    assert dot.index("subgraph cluster_g0") < dot.index("subgraph cluster_g1")
+    assert "        from3(( ))" in mermaid  # from the border of a group to its own part
+    hostile = graph([node("a")], [way("a", "g", HOSTILE)], groups=[group("g", HOSTILE, ["a"], note=HOSTILE)])
+    assert "<script" not in drawing.mermaid(hostile)
+
+
+@pytest.mark.parametrize("format", ["svg", "dot", "mermaid", "json", "ascii"])
+def test_a_graph_is_drawn_in_every_format(format):
+    told = drawing.drawn(DESK, format, DESK_RUN, head())
+    assert "critic" in told
+    assert told == drawing.drawn(DESK, format, DESK_RUN, head())
+
+
+def test_a_format_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(DefinitionError, match="svg, dot, mermaid, json, ascii"):
+        drawing.drawn(DESK, "png")
 
 
 def test_importing_the_drawings_loads_no_graphviz_and_no_screen():

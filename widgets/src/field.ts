@@ -109,7 +109,7 @@ function tool(name: string, symbol: Icon, onclick: () => void): HTMLElement {
 
 /** A graph higher than this scrolls in its field. */
 function tallest(): number {
-  return Math.min(640, innerHeight * 0.8);
+  return Math.min(960, innerHeight * 0.8);
 }
 
 /** Something stands where the tools do, in the upper right corner. */

@@ -72,7 +72,9 @@ export class GraphView {
     this.#shapes.clear();
     this.#groups.clear();
     this.#nest = new Nest(ids, groups);
-    this.#links = links(edges, new Set(ids), this.#nest, this.#states !== null);
+    const known = links(edges, new Set(ids), this.#nest, this.#states !== null);
+    // A thousand types side by side can't be read, and placing them would take as long as all the rest.
+    this.#links = nodes.length > FEW ? known.map((link) => (link.isType ? { ...link, label: "" } : link)) : known;
   }
 
   /** Paint the nodes and groups that changed and the edges that touch them. */

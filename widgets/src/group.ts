@@ -23,19 +23,27 @@ export function sentence({ kind, title, note }: GraphGroup, state: NodeState | n
 function rounds(note: string | null | undefined, state: NodeState | null): string {
   const [round, most] = state?.progress ?? [0, 0];
   if (round < 1) return note ? `: ${note}` : "";
+  return iteration(round, most);
+}
+
+function iteration(round: number, most: number): string {
   return `: iteration ${words.whole(round)}${most > 0 ? ` of ${words.whole(most)}` : ""}`;
 }
 
-/** Room for the sentence as it may become; how it ended is said only if there is room. */
+/** Room for the sentence and the pips as they may become; how it ended is said only if there is room. */
 export function captionWidth(group: GraphGroup, state: NodeState | null, ruler: Ruler): number {
-  const most = state?.progress?.[1] ?? 0;
-  const lines = [sentence(group, state), ...(most > 0 ? [`loop: iteration ${words.whole(most)} of ${words.whole(most)}`] : [])];
+  const most = state && group.kind === "loop" ? state.progress?.[1] || mostIn(group.note) : 0;
+  const lines = [sentence(group, state), ...(most > 0 ? [`loop${iteration(most, most)}`] : [])];
   const text = Math.max(...lines.map((line) => ruler.width(line, "small")));
-  return text + pipsWidth(state) + 2 * PADDING - LABEL_MARGIN;
+  return text + pipsWidth(most) + 2 * PADDING - LABEL_MARGIN;
 }
 
-function pipsWidth(state: NodeState | null): number {
-  const most = state?.progress?.[1] ?? 0;
+/** "at most 4 times": before the first iteration only the note knows. */
+function mostIn(note: string | null | undefined): number {
+  return Number(note?.match(/\d+/)?.[0] ?? 0);
+}
+
+function pipsWidth(most: number): number {
   return most > 0 && most <= PIP.most ? GAP + most * PIP.step : 0;
 }
 
@@ -64,10 +72,18 @@ export class GroupShape {
   show(state: NodeState | null): void {
     const status = state?.status ?? "pending";
     set(this.root, { "aria-label": `${this.#group.title}: ${status}`, "data-status": state ? status : null });
-    const room = this.#width - 2 * PADDING - pipsWidth(state) + 1;
+    const most = this.#pipsThatFit(state);
+    const room = this.#width - 2 * PADDING - pipsWidth(most) + 1;
     const fits = this.#tellings(state).find((line) => this.#ruler.width(line, "small") <= room);
     say(this.#words, fits ?? this.#ruler.cut(sentence(this.#group, state), "small", room));
-    this.#count(state);
+    this.#count(state, most);
+  }
+
+  /** The words tell the iteration as well, so the pips give way to them. */
+  #pipsThatFit(state: NodeState | null): number {
+    const most = state?.progress?.[1] ?? 0;
+    const text = this.#ruler.width(sentence(this.#group, state), "small");
+    return pipsWidth(most) > 0 && text + pipsWidth(most) <= this.#width - 2 * PADDING + 1 ? most : 0;
   }
 
   /** An end that was not a success is told in words, with its reason if there is room for it. */
@@ -79,9 +95,8 @@ export class GroupShape {
     return [because, ended, ...(state.status === "succeeded" ? [] : [`${this.#group.kind} · ${state.status}`]), line];
   }
 
-  #count(state: NodeState | null): void {
-    const [round, most] = state?.progress ?? [0, 0];
-    const pips = pipsWidth(state) > 0 ? most : 0;
+  #count(state: NodeState | null, pips: number): void {
+    const round = state?.progress?.[0] ?? 0;
     const first = this.#width - PADDING - pips * PIP.step + PIP.step - PIP.r;
     while (this.#pips.children.length > pips) this.#pips.lastChild!.remove();
     while (this.#pips.children.length < pips) this.#pips.append(svg("circle", { cy: PIP.y, r: PIP.r }));

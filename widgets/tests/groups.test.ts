@@ -230,6 +230,14 @@ test("pips follow the iterations", async () => {
   expect(pips()).toEqual(["pip done", "pip done", "pip done", "pip"]);
 });
 
+test("a loop keeps room for its iterations from before the first one", async () => {
+  await show([node("polish")]);
+  expect(painted("polish").textContent).toBe("loop: at most 4 times");
+  await patch(1, [node("polish", "running", { progress: [1, 4] })]);
+  expect(painted("polish").textContent).toBe("loop: iteration 1 of 4");
+  expect(pips()).toHaveLength(4);
+});
+
 test("more than twelve iterations are told in words only", async () => {
   await show([node("polish", "running", { progress: [7, 40] })]);
   expect(pips()).toEqual([]);

@@ -52,7 +52,7 @@ from quire.flow.forecast import (
 )
 from quire.flow.mend import checked_ladder, mend
 from quire.flow.plan import Node, Plan, named, planned
-from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, agrees, fits, union
+from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, agrees, union
 from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import CURRENT, Context
 from quire.run.definitions import latest, uses
@@ -87,7 +87,7 @@ class Composable(Runnable[I, O]):
 
     def with_retry(self, retry: Retry | int) -> Wrapped:
         """Try again after errors that another try can help; a number is the attempts in all."""
-        return WithRetry(self, retry if isinstance(retry, Retry) else Retry(max_attempts=retry))
+        return WithRetry(self, retry)
 
     def with_fallback(self, other: Runnable[Any, Any]) -> Wrapped:
         """Run the other on the same input if this fails; `current_context().error` says why."""
@@ -218,9 +218,9 @@ class Wrapped(Composable[Any, Any]):
 class WithRetry(Wrapped):
     """Tries again."""
 
-    def __init__(self, inner: Runnable[Any, Any], retry: Retry) -> None:
+    def __init__(self, inner: Runnable[Any, Any], retry: Retry | int) -> None:
         super().__init__(inner)
-        self.retry = retry
+        self.retry = retry if isinstance(retry, Retry) else Retry(max_attempts=retry)
 
     def limit(self) -> str:
         """Return how often."""
@@ -324,10 +324,10 @@ class WithCache(Wrapped):
             return await self._keep(key, await self._inside(input, ctx), ctx)
 
     def _key_of(self, input: Any) -> str:
-        value = self._key(input) if self._key else input
+        value: Any = self._key(input) if self._key else input
+        if isinstance(value, (Iterator, AsyncIterator)):
+            value = _Unwritten()  # an iterator would lose its items to whoever writes them down
         try:
-            if isinstance(value, (Iterator, AsyncIterator)):  # reading it would take its items from the step
-                raise TypeError(type(value).__name__)
             return json.dumps([type(value).__name__, from_json(to_json(value))], sort_keys=True)
         except (TypeError, ValueError) as error:
             message = f"`{self.name}` remembers by input, and this input cannot be written down: {error}."
@@ -393,6 +393,10 @@ class WithCache(Wrapped):
         return f"answers/{sha256(f'{who} {key}'.encode()).hexdigest()[:32]}"
 
 
+class _Unwritten:
+    """Stands for what must not be read."""
+
+
 class _Turn:
     """Whose turn it is to work on a key."""
 
@@ -438,6 +442,7 @@ class WithAfter(Wrapped):
         super().__init__(inner)
         self.after: Runnable[Any, Any] | Callable[[Any], Any] = after
         if isinstance(after, Runnable):
+            after = cast("Runnable[Any, Any]", after)
             if not may_take(after, inner.output):
                 message = f"`{after.name}` takes {after.input_name}, and `{inner.name}` gives {inner.output_name}."
                 raise RegistrationError(message, remedy="on_complete= takes the step's output.")
@@ -601,6 +606,13 @@ def innermost(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
     return runnable
 
 
+def parts_inside(runnable: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:
+    """Return what a wrapper or a flow is made of."""
+    if isinstance(runnable, Wrapped):
+        return (runnable.inner,)
+    return tuple(runnable._nodes[name].runnable for name in runnable._nodes) if isinstance(runnable, Flow) else ()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+
+
 def check_inputs(source: Source, step: Runnable[Any, Any], name: str) -> None:
     """Raise `RegistrationError` if what is wired to a step no longer fits what it takes."""
     if isinstance(source, Together) and source.names:
@@ -680,7 +692,8 @@ def draw(graph: Graph, node: Node) -> None:
         for edge in inner["edges"]
         if edge["source"] is not None and edge["target"] is not None
     )
-    graph["groups"].append(
+    groups = graph.setdefault("groups", [])
+    groups.append(
         GraphGroup(
             id=node.name,
             title=node.name,
@@ -690,7 +703,7 @@ def draw(graph: Graph, node: Node) -> None:
             parent=None,
         )
     )
-    graph["groups"].extend(_moved(group, node.name) for group in inner.get("groups", []))
+    groups.extend(_moved(group, node.name) for group in inner.get("groups", []))
 
 
 def _moved(group: GraphGroup, into: str) -> GraphGroup:

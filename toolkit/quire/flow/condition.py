@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
 from types import CodeType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from quire.core.errors import ConditionError, DefinitionError, RegistrationError
 from quire.flow.wiring import field_of, field_type
@@ -38,6 +38,10 @@ def _on_numbers(operation: Callable[[Any, Any], Any], word: str) -> Callable[[An
     return apply
 
 
+def _quotient(left: Any, right: Any) -> Any:
+    return left / right
+
+
 def _is_in(item: Any, box: Any) -> bool:
     return item in box
 
@@ -60,7 +64,7 @@ _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: _on_numbers(operator.mul, "multiplied"),
-    ast.Div: _on_numbers(cast("Callable[[Any, Any], Any]", operator.truediv), "divided"),
+    ast.Div: _on_numbers(_quotient, "divided"),
     ast.Mod: _on_numbers(operator.mod, "divided"),
     ast.USub: operator.neg,
     ast.Not: operator.not_,

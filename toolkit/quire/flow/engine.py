@@ -20,8 +20,8 @@ from quire.run.definitions import latest
 
 __all__ = ["ended", "run_plan"]
 
-_TURN = 0.005
-"""Seconds after which a chain of steps that never wait lets others have the loop."""
+_TURN = 100
+"""Links after which a chain of steps that never wait lets others have the loop."""
 
 
 async def run_plan(
@@ -64,8 +64,6 @@ class _Execution:
         self.error: BaseException | None = None
         self.casualties: list[str] = []
         """Nodes that were skipped because of the error."""
-        self.turn = context.loop.time()
-        """When the loop was last left to others."""
         self.over: str | None = None
         """Why nothing begins any more."""
 
@@ -105,15 +103,16 @@ class _Execution:
     async def _chain(self, name: str) -> None:
         """Run a node, then whatever its end made ready: the first here, the others in tasks of their own."""
         following: str | None = name
+        links = 0
         while following is not None and self.over is None:
             await self._node(self.nodes[following])
             ready = self._made_ready(following)
             for other in ready[1:]:
                 self._spawn(other)
             following = ready[0] if ready else None
-            if self.context.loop.time() - self.turn > _TURN:
+            links += 1
+            if links % _TURN == 0:
                 await asyncio.sleep(0)
-                self.turn = self.context.loop.time()
 
     async def _node(self, node: Node) -> None:
         try:

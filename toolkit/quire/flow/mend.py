@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-import typing
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from quire.core.errors import RegistrationError
-from quire.core.schema import adapter, fields_of, plain, type_name
+from quire.core.schema import adapter, input_fields, plain, type_name
 
 __all__ = ["checked_ladder", "mend"]
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?[\d.,' ]*\d")
 
 def checked_ladder(kind: Any, ladder: Mapping[str, str], step: str) -> dict[str, str]:
     """Return a ladder that can work; raise `RegistrationError` for an unknown field or rung."""
-    fields = [field for field, _ in fields_of(kind)]
+    fields = input_fields(kind)
     for field, rung in ladder.items():
         if rung not in _RUNGS:
             message = f"validation={{{field!r}: {rung!r}}} on `{step}` is no policy."
@@ -29,6 +29,9 @@ def checked_ladder(kind: Any, ladder: Mapping[str, str], step: str) -> dict[str,
         if field not in fields:
             message = f"`{step}` gives {type_name(kind)}, which has no field {field!r} to validate."
             raise RegistrationError(message, remedy=f"Its fields: {', '.join(fields) or 'none'}.")
+        if rung == "drop_field" and fields[field][1]:
+            message = f"{type_name(kind)} of `{step}` needs {field!r}, so it cannot be dropped."
+            raise RegistrationError(message, remedy='"default" fills it; or give the field a default of its own.')
     return dict(ladder)
 
 
@@ -77,7 +80,7 @@ def _mended(kind: Any, data: dict[str, Any], field: str, rung: str) -> bool:
         return True
     if rung == "default":
         return _set_default(kind, data, field)
-    wanted = typing.get_type_hints(kind).get(field, Any)
+    wanted = _kind_of(kind, field)
     for candidate in _candidates(data.get(field)):
         try:
             data[field] = adapter(wanted).validate_python(candidate)
@@ -88,17 +91,35 @@ def _mended(kind: Any, data: dict[str, Any], field: str, rung: str) -> bool:
 
 
 def _set_default(kind: Any, data: dict[str, Any], field: str) -> bool:
-    if isinstance(kind, type) and issubclass(kind, BaseModel) and not kind.model_fields[field].is_required():
-        data[field] = kind.model_fields[field].get_default(call_default_factory=True)
-        return True
-    wanted = typing.get_type_hints(kind).get(field, Any)
-    for nothing in (None, "", 0, False, [], {}):
+    own = _default_of(kind, field)
+    nothings: tuple[Any, ...] = (None, "", 0, 0.0, False, [], {}) if own is _NONE else (own,)
+    wanted = _kind_of(kind, field)
+    for nothing in nothings:
         try:
-            data[field] = adapter(wanted).validate_python(nothing, strict=True)
+            data[field] = adapter(wanted).validate_python(nothing, strict=own is _NONE)
         except ValidationError:
             continue
         return True
     return False
+
+
+_NONE: Any = object()
+
+
+def _default_of(kind: Any, field: str) -> Any:
+    """Return what a field is when nobody says; `_NONE` when somebody has to."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        info = kind.model_fields[field]
+        return _NONE if info.is_required() else info.get_default(call_default_factory=True)
+    fields: dict[str, Any] = cast("Any", kind).__dataclass_fields__
+    found = fields[field]
+    if found.default_factory is not dataclasses.MISSING:
+        return found.default_factory()
+    return _NONE if found.default is dataclasses.MISSING else found.default
+
+
+def _kind_of(kind: Any, field: str) -> Any:
+    return input_fields(kind)[field][0]
 
 
 def _candidates(value: Any) -> list[Any]:

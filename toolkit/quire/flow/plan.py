@@ -249,7 +249,7 @@ class _Planner:
         makers = [name for name, step in self.steps.items() if fits(step.output, kind)]
         if len(makers) > 1:
             # Steps that feed another of the same kind are on the way; the last of them is the end.
-            makers = [m for m in makers if not any(m in self._surely_needs(other, None) for other in makers)] or makers
+            makers = [m for m in makers if not any(self._follows(other, m, None) for other in makers)] or makers
         if len(makers) == 1:
             return makers[0]
         what = "Nothing here gives" if not makers else f"{' and '.join(f'`{m}`' for m in makers)} both give"

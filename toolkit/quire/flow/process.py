@@ -10,19 +10,49 @@ known when a line is written is checked there; the rest before anything runs.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from inspect import isfunction, ismethod
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from quire.core.errors import DefinitionError, DuplicateName, NoRoute, PipelineError, RegistrationError
-from quire.core.schema import fields_of, type_name
-from quire.flow.compose import Composable, Flow, WithAfter, Wrapped, innermost
-from quire.flow.condition import Condition
+from quire.core.schema import adapter, checked, complaint, fields_of, type_name
+from quire.flow.compose import (
+    Flow,
+    WithAfter,
+    WithCache,
+    WithFallback,
+    WithRetry,
+    WithTimeout,
+    WithValidation,
+    Wrapped,
+    a_runnable,
+    common_input,
+    innermost,
+    parts_inside,
+)
+from quire.flow.condition import Condition, checked_function
 from quire.flow.plan import Node, Plan, planned
-from quire.flow.shapes import Each, Loop, Race
+from quire.flow.shapes import Each, Loop, Race, checked_bound
 from quire.flow.step import Step
-from quire.flow.wiring import Entry, FirstOf, Fixed, Output, Ref, Source, Together, fits, source_of
+from quire.flow.wiring import (
+    Entry,
+    FirstOf,
+    Fixed,
+    Output,
+    Ref,
+    Source,
+    Together,
+    agrees,
+    entries_in,
+    field_of,
+    field_type,
+    source_of,
+)
 from quire.run.context import Context
 from quire.run.definitions import uses
 from quire.run.naming import calling_place
@@ -56,16 +86,13 @@ class Process(Flow):
     def __init__(
         self, *, input: Any = None, output: Any = None, name: str | None = None, max_parallel: int | None = None
     ) -> None:
-        if max_parallel is not None and max_parallel < 1:
-            message = f"max_parallel={max_parallel!r} lets nothing run."
-            raise DefinitionError(message, remedy="Give 1 or more, or leave it out.")
         self.kind = "process"
         self._name, self._place = name, calling_place(1)
         self._nodes: dict[str, Node] = {}
-        self._given_input, self._given_output = input, output
+        self._given_input, self._given_output = a_type("input", input), a_type("output", output)
         self._result: Source | None = None
         self._made: Plan | None = None
-        self._max_parallel = max_parallel
+        self._max_parallel = checked_bound(max_parallel)
 
     @property
     def _plan(self) -> Plan:
@@ -88,6 +115,12 @@ class Process(Flow):
     def output(self) -> Any:
         """The type it gives."""
         return self._given_output if self._given_output is not None else self._plan.output
+
+    def __repr__(self) -> str:
+        try:
+            return super().__repr__()
+        except DefinitionError as error:  # half of it is still to be added
+            return f"<process {self.name}: {error.what}>"
 
     @property
     def given(self) -> Ref:
@@ -124,11 +157,21 @@ class Process(Flow):
             RegistrationError: a reference, a type, a condition or a limit cannot work.
             DuplicateName: another step has the name.
         """
-        runnable = step if isinstance(step, Runnable) else Step(step)
-        title = self._free_name(name or runnable.name, numbered=name is None and runnable.anonymous)
-        source = None if inputs is None else _wired(inputs, runnable, title)
-        condition = None if when is None else Condition(when, title, frozenset(self._nodes))
-        wrapped = _wrapped(runnable, on_failure, on_complete, retry, timeout, validation, idempotent)
+        runnable: Runnable[Any, Any] = a_runnable(Step(step) if isfunction(step) or ismethod(step) else step)
+        self._refuse_itself(runnable)
+        title = self._free_name(runnable.name if name is None else name, numbered=name is None and runnable.anonymous)
+        source = None if inputs is None else self._own(_wired(inputs, runnable, title))
+        earlier = {known: node.runnable.output for known, node in self._nodes.items()} if when is not None else {}
+        condition = None if when is None else Condition(when, title, earlier)
+        wrapped = _wrapped(
+            runnable,
+            on_failure=on_failure,
+            on_complete=on_complete,
+            retry=retry,
+            timeout=timeout,
+            validation=validation,
+            idempotent=idempotent,
+        )
         uses(self, [innermost(wrapped)])
         self._nodes[title] = Node(name=title, runnable=wrapped, inputs=source, when=condition)
         self._made = None
@@ -136,15 +179,44 @@ class Process(Flow):
 
     def returns(self, *refs: Ref) -> Process:
         """Say what the process gives: a reference, or the first of several whose step has run."""
-        sources = tuple(source_of(ref) for ref in refs)
-        if not sources:
-            message = "returns() needs a reference."
+        if not refs or not all(isinstance(ref, Ref) for ref in refs):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"returns({', '.join(map(repr, refs))}) needs references, which add() returns."
             raise RegistrationError(message, remedy="process.returns(step)")
-        self._result = sources[0] if len(sources) == 1 else FirstOf(sources)
+        sources = tuple(self._own(source_of(ref)) for ref in refs)
+        result = sources[0] if len(sources) == 1 else FirstOf(sources)
+        if self._given_output is not None and not agrees(result.type, self._given_output):
+            message = f"{' | '.join(map(repr, refs))} gives {type_name(result.type)}"
+            message += f", and the process promises {type_name(self._given_output)}."
+            raise RegistrationError(message, remedy="Return another step, or change output=.")
+        self._result = result
         self._made = None
         return self
 
+    def _own(self, source: Source) -> Source:
+        """Return a source that reads nothing but this process; raise `RegistrationError` for any other."""
+        strangers = [name for name in sorted(source.needs) if name not in self._nodes]
+        if strangers:
+            message = f"{', '.join(map(repr, strangers))} is no step of this process."
+            known = ", ".join(self._nodes) or "none yet"
+            raise RegistrationError(message, where=self.name, remedy=f"Its steps: {known}.")
+        for entry in entries_in(source):
+            if entry.type != self._given_input:
+                message = f"That is the input of another process, {type_name(entry.type)}."
+                raise RegistrationError(message, where=self.name, remedy="Use this one's own .given.")
+        return source
+
+    def _refuse_itself(self, step: Runnable[Any, Any]) -> None:
+        inside = [step]
+        for part in inside:
+            if part is self:
+                message = f"`{self.name}` would be a part of itself."
+                raise RegistrationError(message, remedy="For repetition there is Process.loop.")
+            inside.extend(parts_inside(part))
+
     def _free_name(self, wish: str, *, numbered: bool) -> str:
+        if not wish or "/" in wish:
+            message = f"A step cannot be called {wish!r}."
+            raise RegistrationError(message, remedy="Any words without a slash, which stands between names.")
         if wish not in self._nodes:
             return wish
         if not numbered:
@@ -235,8 +307,19 @@ class Process(Flow):
         return loop
 
 
+def a_type(what: str, kind: Any) -> Any:
+    """Return a type that values can be checked against, or `None`; raise `DefinitionError` for anything else."""
+    try:
+        adapter(kind)
+    except Exception as error:
+        message = f"Process({what}={kind!r}) is no type."
+        raise DefinitionError(message, remedy=f"Give a class or an annotation: {what}=Ticket") from error
+    return kind
+
+
 def _wrapped(
     runnable: Runnable[Any, Any],
+    *,
     on_failure: Runnable[Any, Any] | None,
     on_complete: Runnable[Any, Any] | Callable[[Any], Any] | None,
     retry: Retry | int | None,
@@ -245,17 +328,18 @@ def _wrapped(
     idempotent: Callable[[Any], Any] | bool | None,
 ) -> Runnable[Any, Any]:
     """Put what was asked for around a step, the innermost first."""
-    step = runnable if isinstance(runnable, Composable) else Wrapped(runnable)
+    step: Runnable[Any, Any] = runnable
     if validation:
-        step = step.with_validation(validation)
+        step = WithValidation(step, validation)
     if retry is not None:
-        step = step.with_retry(retry)
-    if timeout is not None:
-        step = step.with_timeout(timeout)
-    if on_failure is not None:
-        step = step.with_fallback(on_failure)
+        step = WithRetry(step, retry)
     if idempotent:
-        step = step.with_cache(idempotent if callable(idempotent) else None, lasting=True)
+        # Inside the fallback: what stands in for the result is not remembered as the result.
+        step = WithCache(step, idempotent if callable(idempotent) else None, lasting=True)
+    if timeout is not None:
+        step = WithTimeout(step, timeout)
+    if on_failure is not None:
+        step = WithFallback(step, on_failure)
     return step if on_complete is None else WithAfter(step, on_complete)
 
 
@@ -264,15 +348,20 @@ def _wrapped(
 
 def _wired(inputs: Ref | Sequence[Ref] | Mapping[str, Any], step: Runnable[Any, Any], name: str) -> Source:
     if isinstance(inputs, Ref):
+        if isinstance(step, Each):
+            step.check_source(source_of(inputs).type)
         return _fitting(source_of(inputs), step.input, f"`{name}`", repr(inputs), step)
     if isinstance(inputs, Mapping):
         return _by_field(inputs, step, name)
+    if isinstance(inputs, str) or not isinstance(inputs, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"inputs={inputs!r} of `{name}` is no reference."
+        raise RegistrationError(message, remedy='A reference, one for each input, or {"field": reference or constant}.')
     kinds = step.takes()
     if len(inputs) != len(kinds):
         message = f"`{name}` takes {len(kinds)} things, and {len(inputs)} references are given."
         raise RegistrationError(message, remedy=f"One for each of {', '.join(map(type_name, kinds))}.")
-    pairs = zip(inputs, kinds, strict=True)
-    return Together(tuple(_fitting(source_of(ref), kind, f"`{name}`", repr(ref), step) for ref, kind in pairs))
+    pairs = [(_source(value), kind, repr(value)) for value, kind in zip(inputs, kinds, strict=True)]
+    return Together(tuple(_fitting(source, kind, f"`{name}`", written, step) for source, kind, written in pairs))
 
 
 def _by_field(inputs: Mapping[str, Any], step: Runnable[Any, Any], name: str) -> Source:
@@ -288,17 +377,29 @@ def _by_field(inputs: Mapping[str, Any], step: Runnable[Any, Any], name: str) ->
     sources: list[Source] = []
     for field, value in inputs.items():
         kind, _ = fields[field]
-        source = source_of(value) if isinstance(value, Ref) else Fixed(value)
-        sources.append(_fitting(source, kind, f"`{name}`.{field}", repr(value), step))
+        sources.append(_fitting(_source(value), kind, f"`{name}`.{field}", repr(value), None))
     return Together(tuple(sources), names=tuple(inputs))
 
 
-def _fitting(source: Source, wanted: Any, where: str, written: str, step: Runnable[Any, Any]) -> Source:
-    open_ended = source.type is Any or wanted is Any or isinstance(source, Fixed)
-    if open_ended or fits(source.type, wanted) or step.takes_anything(source.type):
+def _source(value: Any) -> Source:
+    return source_of(value) if isinstance(value, Ref) else Fixed(value)
+
+
+def _fitting(source: Source, wanted: Any, where: str, written: str, step: Runnable[Any, Any] | None) -> Source:
+    if isinstance(source, Fixed):
+        return _fitting_constant(source, wanted, where)
+    if agrees(source.type, wanted) or (step is not None and step.takes_anything(source.type)):
         return source
     message = f"{where} takes {type_name(wanted)}, and {written} gives {type_name(source.type)}."
     raise RegistrationError(message, remedy="Refer to a field that fits, or put a step in between.")
+
+
+def _fitting_constant(source: Fixed, wanted: Any, where: str) -> Source:
+    try:
+        return Fixed(checked(wanted, source.constant))
+    except ValidationError as error:
+        message = f"{where} takes {type_name(wanted)}, not {source.constant!r}."
+        raise RegistrationError(message, remedy=complaint(error)) from None
 
 
 # Ways that part
@@ -308,7 +409,7 @@ class _Route:
     """The condition of one route: the answer is its key."""
 
     def __init__(self, decider: str, key: str | None, keys: frozenset[str], answer: Callable[[Any], Any]) -> None:
-        self.names = frozenset((decider,))
+        self.names = self.needs = frozenset((decider,))
         self.text = "otherwise" if key is None else key
         self._decider, self._key, self._keys, self._answer = decider, key, keys, answer
 
@@ -346,42 +447,56 @@ def _branch(
     routes: Mapping[Any, Runnable[Any, Any]],
     default: Runnable[Any, Any] | None,
     on: str | Callable[[Any], Any] | None,
-    name: str | None,
+    flow_name: str | None,
 ) -> Flow:
     if not routes:
         message = "A branch needs at least one route."
         raise RegistrationError(message, remedy='Process.branch(decider, routes={"low": short_reply})')
-    answer = _answer_of(decider, on)
-    keys = frozenset(map(_normal, routes))
-    entry = Entry(decider.input)
+    answer = _answer_of(a_runnable(decider), on)
+    title = f"branch on {decider.name}"
+    steps = [*routes.values(), *([] if default is None else [default])]
+    entry = Entry(common_input([decider, *steps], title))
+    keys = _apart(routes, title)
     chosen = _Decider(decider, list(routes), answer, strict=default is None)
     nodes = {decider.name: Node(name=decider.name, runnable=chosen, inputs=entry)}
-    ways = [*routes.items(), *([(None, default)] if default is not None else [])]
-    for key, step in ways:
-        word = "otherwise" if key is None else _words(key)
-        title = step.name if not step.anonymous and step.name not in nodes else word
-        condition = _Route(decider.name, None if key is None else word, keys, answer)
-        decision = Output(decider.name, decider.output)
-        nodes[title] = Node(name=title, runnable=step, inputs=entry, when=condition, decision=decision, route=word)
-    ends = tuple(Output(title, node.runnable.output) for title, node in nodes.items() if title != decider.name)
-    result = FirstOf(ends) if len(ends) > 1 else ends[0]
-    title = f"branch on {decider.name}"
-    return Flow("branch", nodes, planned(nodes, title=title, input=decider.input, result=result), name)
+    decision = Output(decider.name, decider.output)
+    for key, step in zip([*map(_words, routes), None], steps, strict=False):
+        word = "otherwise" if key is None else key
+        condition = _Route(decider.name, key, keys, answer)
+        name = _free(step.name if not step.anonymous and step.name not in nodes else word, nodes)
+        nodes[name] = Node(name=name, runnable=step, inputs=entry, when=condition, decision=decision, route=word)
+    ends = [Output(title, node.runnable.output) for title, node in nodes.items() if title != decider.name]
+    result: Source = FirstOf(tuple(ends)) if len(ends) > 1 else ends[0]
+    return Flow("branch", nodes, planned(nodes, title=title, input=entry.type, result=result), flow_name)
+
+
+def _apart(routes: Mapping[Any, Runnable[Any, Any]], title: str) -> frozenset[str]:
+    """Return the routes' words as they are compared; raise `RegistrationError` if two are the same then."""
+    seen: dict[str, Any] = {}
+    for key in routes:
+        if _normal(key) in seen:
+            message = f"The routes {seen[_normal(key)]!r} and {key!r} differ only in case, space or punctuation."
+            raise RegistrationError(message, where=title, remedy="Call one of them otherwise.")
+        seen[_normal(key)] = key
+    return frozenset(seen)
+
+
+def _free(wish: str, taken: Mapping[str, Any]) -> str:
+    wish = wish.replace("/", " ")
+    numbered = (f"{wish}_{count}" for count in itertools.count(2))
+    return wish if wish not in taken else next(name for name in numbered if name not in taken)
 
 
 def _answer_of(decider: Runnable[Any, Any], on: str | Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    fields = [field for field, _ in fields_of(decider.output)]
     if on is None:
-        if fields:
+        for field, _ in fields_of(decider.output):
             message = f"`{decider.name}` answers with {type_name(decider.output)}: which field decides?"
-            raise RegistrationError(message, remedy=f'Say so: on="{fields[0]}"')
+            raise RegistrationError(message, remedy=f'Say so: on="{field}"')
         return lambda output: output
-    if callable(on):
-        return on
-    if fields and on not in fields:
-        message = f"`{decider.name}` answers with {type_name(decider.output)}, which has no field {on!r}."
-        raise RegistrationError(message, remedy=f"Its fields: {', '.join(fields)}.")
-    return lambda output: output[on] if isinstance(output, Mapping) else getattr(output, on)
+    if not isinstance(on, str):
+        return checked_function(on, f"on= of a branch on `{decider.name}`")
+    field_type(decider.output, on, f"`{decider.name}`")
+    return lambda output: field_of(output, on)
 
 
 def _words(answer: Any) -> str:
@@ -389,5 +504,13 @@ def _words(answer: Any) -> str:
 
 
 def _normal(answer: Any) -> str:
-    """Return an answer without what people and models vary: case, space and punctuation."""
-    return re.sub(r"[\W_]+", "", _words(answer)).casefold()
+    """Return an answer without what people and models vary: case, space and punctuation.
+
+    Numbers keep their sign and point, and what is nothing but punctuation stays as it is.
+    """
+    words = _words(answer).strip()
+    number = _NUMBER.fullmatch(words)
+    return number.group(1) if number else re.sub(r"[\W_]+", "", words).casefold() or words
+
+
+_NUMBER = re.compile(r"\W*?([-+]?\d+(?:\.\d+)?)\W*")

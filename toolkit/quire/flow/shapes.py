@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import typing
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from contextlib import suppress
 from typing import Any, Literal, cast
 
@@ -19,7 +30,7 @@ from quire.flow.condition import Expression, checked_function, decided
 from quire.flow.engine import ended
 from quire.flow.forecast import UNKNOWN, Estimate, History, Range, items_in, scaled, seen_inside
 from quire.flow.plan import Node, named
-from quire.flow.wiring import agrees, field_of, field_type, union
+from quire.flow.wiring import field_of, field_type, union
 from quire.run.bracket import bracket
 from quire.run.context import Context, why
 from quire.run.definitions import latest, uses
@@ -106,7 +117,7 @@ class Each(Composable[Any, list[Any]]):
             return [seen]
         items = UNKNOWN if value is UNKNOWN else field_of(value, self.over) if self.over else value
         many = items_in(items)
-        first = items[0] if isinstance(items, Sequence) and items else UNKNOWN
+        first = cast("Sequence[Any]", items)[0] if isinstance(items, Sequence) and items else UNKNOWN
         note = f"{many.likely:g} items" if items is not UNKNOWN else "for one item; how many is not known yet"
         return scaled(forecast_of(self.step, f"{node}/{self.step.name}", first, history), many, note)
 
@@ -121,10 +132,8 @@ class _FanOut:
     def __init__(self, each: Each, items: Any, context: Context) -> None:
         self.each = each
         self.context = context
-        self.total = len(cast("Sized", items)) if isinstance(items, Sized) else None
-        self.items: Iterator[Any] | AsyncIterator[Any] = (
-            aiter(cast("AsyncIterable[Any]", items)) if isinstance(items, AsyncIterable) else iter(items)
-        )
+        self.total = len(items) if isinstance(items, Sized) else None
+        self.items = _iterator(items)
         self.taking = asyncio.Lock()
         self.taken = 0
         self.results: dict[int, Any] = {}
@@ -154,12 +163,12 @@ class _FanOut:
 
     async def _close(self) -> None:
         """Let a generator that was not read to its end clean up."""
-        if isinstance(self.items, typing.AsyncGenerator):
-            with suppress(Exception):
-                await self.items.aclose()
-        elif isinstance(self.items, typing.Generator):
-            with suppress(Exception):
-                self.items.close()
+        items: Any = self.items
+        with suppress(Exception):
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+            elif isinstance(items, Generator):
+                items.close()
 
     def _hire(self) -> None:
         if self.hired < self.most and self.over is None:
@@ -269,11 +278,11 @@ class Race(Composable[Any, Any]):
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 finished = [racer for racer in racers if racer in done]
-                lost.update({racers[racer]: error for racer in finished if (error := _error_of(racer)) is not None})
-                winner = next((racer for racer in finished if _error_of(racer) is None), None)
+                lost.update({racers[racer]: error for racer in finished if (error := _outcome(racer)[1]) is not None})
+                winner = next((racer for racer in finished if racers[racer] not in lost), None)
                 if winner is not None:
                     await self._finish(waiting, racers[winner], ctx)
-                    return winner.result()
+                    return _outcome(winner)[0]
         except asyncio.CancelledError as cancelled:
             await ended(waiting, why(cancelled, ctx))
             raise
@@ -287,15 +296,13 @@ class Race(Composable[Any, Any]):
         return [estimate for one in found for estimate in scaled(one, Range(0, 1, 1), "a loser may be stopped early")]
 
     def _start(self, node: Node, value: Any, ctx: Context) -> asyncio.Task[Any]:
-        return ctx.loop.create_task(bracket(latest(node.runnable), value, ctx.child(node.name)))
+        return ctx.loop.create_task(_attempt(latest(node.runnable), value, ctx.child(node.name)))
 
     async def _finish(self, losers: set[asyncio.Task[Any]], winner: str, ctx: Context) -> None:
         if self.cancel_losers:
             await ended(losers, f"`{winner}` was first")
         else:
             ctx.parts.extend(_Loser(loser) for loser in losers)
-            for loser in losers:
-                loser.add_done_callback(_error_of)
 
     def graph(self) -> Graph:
         """Return its racers, side by side."""
@@ -382,9 +389,9 @@ class Loop(Composable[Any, Any]):
         expression = Expression(until)
         for name in expression.names - {"output"}:
             field_type(self.body.output, name, f"`{self.body.name}`")
-        kind = self.body.output
-        expression.check_fields({n: kind if n == "output" else field_type(kind, n, n) for n in expression.names})
-        return lambda output: expression({n: output if n == "output" else field_of(output, n) for n in expression.names})
+        kind, names = self.body.output, expression.names
+        expression.check_fields({name: kind if name == "output" else field_type(kind, name, name) for name in names})
+        return lambda output: expression({n: output if n == "output" else field_of(output, n) for n in names})
 
     @property
     def note(self) -> str:
@@ -435,9 +442,22 @@ def checked_bound(most: int | None) -> int | None:
     return most
 
 
-def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
-    """Return why a task that has ended did not succeed."""
-    return asyncio.CancelledError("it was cancelled") if task.cancelled() else task.exception()
+async def _attempt(runnable: Runnable[Any, Any], value: Any, context: Context) -> tuple[Any, BaseException | None]:
+    """Return what a racer gave, or its error: nobody may be there any more to catch it."""
+    try:
+        return await bracket(runnable, value, context), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the race goes on without it
+        return None, error
+
+
+def _outcome(racer: asyncio.Task[tuple[Any, BaseException | None]]) -> tuple[Any, BaseException | None]:
+    return (None, asyncio.CancelledError("it was cancelled")) if racer.cancelled() else racer.result()
+
+
+def _iterator(items: Any) -> Iterator[Any] | AsyncIterator[Any]:
+    return aiter(cast("AsyncIterable[Any]", items)) if isinstance(items, AsyncIterable) else iter(items)
 
 
 def _items(value: Any, remedy: str) -> Any:

@@ -121,11 +121,11 @@ class Step(Composable[Any, O]):
 
     def accept(self, value: Any) -> Any:
         """Return the value as its input: of several, a tuple or a mapping by name."""
-        if isinstance(value, Mapping) and set(cast("Mapping[str, Any]", value)) == set(self._inputs):
-            if len(self._inputs) == 1 and not super().fields():
-                value = value[self._inputs[0]]
-            elif len(self._inputs) > 1:
-                value = tuple(value[name] for name in self._inputs)
+        if isinstance(value, Mapping):
+            named = cast("Mapping[str, Any]", value)
+            if set(named) == set(self._inputs) and (len(named) > 1 or not super().fields()):
+                parts = tuple(named[name] for name in self._inputs)
+                return super().accept(parts[0] if len(parts) == 1 else parts)
         return super().accept(value)
 
     def facts(self) -> Facts:

@@ -166,6 +166,8 @@ def missing(source: Source, results: Results) -> str | None:
     if isinstance(source, FirstOf):
         lost = [missing(one, results) for one in source.sources]
         return None if None in lost else lost[0]
+    if isinstance(source, Field):
+        return missing(source.of, results)
     if isinstance(source, Together):
         return next((name for one in source.sources if (name := missing(one, results))), None)
     return next((name for name in source.needs if name not in results), None)
@@ -261,9 +263,10 @@ def _known_fields(kind: Any) -> dict[str, Any] | None:
         return None
     if issubclass(kind, BaseModel):
         return {name: info.annotation for name, info in kind.model_fields.items()}
-    if dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
-        return _hints(kind)
-    return {} if kind.__module__ == "builtins" and kind not in (dict, object) else None
+    own = cast("Any", kind)
+    if dataclasses.is_dataclass(own) or hasattr(own, "__required_keys__"):
+        return _hints(own)
+    return {} if own.__module__ == "builtins" and own not in (dict, object) else None
 
 
 def _hints(kind: Any) -> dict[str, Any]:

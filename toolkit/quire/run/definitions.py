@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from types import CodeType
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
@@ -33,17 +34,32 @@ class Caller(Protocol):
 
 _known: WeakValueDictionary[str, Runnable[Any, Any]] = WeakValueDictionary()
 _callers: dict[str, WeakSet[Any]] = {}
+_siblings: dict[str, tuple[CodeType, int]] = {}
+"""Per name, the code that was defined under it last, and how often that very code was."""
 
 
 def function_key(function: Any, name: str) -> str | None:
-    """Return what a function at the top level of a module is known by; `None` for one inside another."""
+    """Return what a function at the top level of a module is known by; `None` for one inside another.
+
+    A cell that is run again is compiled again. One and the same code that is defined several times, in a
+    loop, makes siblings: the first of a new run replaces the first of the last, the second the second.
+    """
     place = getattr(function, "__qualname__", "<locals>")
-    return None if "<" in place else f"{getattr(function, '__module__', '')}:{place}:{name}"
+    if "<" in place:
+        return None
+    key = f"{getattr(function, '__module__', '')}:{place}:{name}"
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType):
+        return None
+    before, count = _siblings.get(key, (None, 0))
+    count = count + 1 if before is code else 0
+    _siblings[key] = (code, count)
+    return f"{key}:{count}" if count else key
 
 
 def place_key(place: Place | None, name: str) -> str | None:
     """Return what an object made at the top level of a notebook is known by."""
-    at_top = place is not None and place[0].co_name in ("<module>", "<cell line: 1>")
+    at_top = place is not None and (place[0].co_name == "<module>" or place[0].co_name.startswith("<cell line"))
     return f"__main__:{name}" if at_top and bridge.in_kernel() else None
 
 
@@ -54,13 +70,23 @@ def define(runnable: Runnable[Any, Any], key: str | None) -> None:
     runnable.key = key
     before = _known.get(key)
     _known[key] = runnable
-    if before is not None and _shape(before) != _shape(runnable):
-        _warn(runnable, _callers.get(key, ()))
+    if before is None:
+        return
+    # Held by what it replaces, so that it lives as long as any flow that was made with that.
+    before.successor = runnable
+    if _shape(before) != _shape(runnable):
+        _warn(runnable, list(_callers.get(key, ())))
 
 
 def latest(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
     """Return what stands for the runnable's name now: usually itself."""
-    return runnable if runnable.key is None else _known.get(runnable.key, runnable)
+    successor = runnable.successor
+    if successor is None:
+        return runnable
+    while successor.successor is not None:
+        successor = successor.successor
+    runnable.successor = successor  # what came in between may go
+    return successor
 
 
 def uses(caller: Caller, runnables: Iterable[Runnable[Any, Any]]) -> None:

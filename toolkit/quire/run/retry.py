@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 from quire.core import errors
 from quire.core.events import Resumed, Retried
@@ -28,9 +28,11 @@ _HOPELESS = (
     errors.ContentFiltered,
     errors.Stop,
     errors.ToolRoundsExceeded,
-    errors.DeadlineExceeded,
 )
-"""Errors that the same attempt would only meet again."""
+"""Errors that the same attempt would only meet again. A deadline is none of them: it is another's, for one attempt."""
+
+_DOUBLINGS = 60
+"""Of a wait, after which any bound is reached and floats still hold it."""
 
 _LONGEST_SERVER_WAIT = 120.0
 """Seconds: a server that asks for more is not waited for (the OpenAI SDK's own bound)."""
@@ -62,12 +64,16 @@ class Retry:
     """Exception classes, or a function that says yes or no to an exception."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_attempts, int) or self.max_attempts < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        whole = isinstance(self.max_attempts, int) and not isinstance(self.max_attempts, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not whole or self.max_attempts < 1:
             message = f"Retry(max_attempts={self.max_attempts!r}) never tries."
             raise errors.DefinitionError(message, remedy="Give a whole number, 1 or more.")
-        if self.backoff < 0 or self.longest < 0:
+        if not (_is_wait(self.backoff) and _is_wait(self.longest)):
             message = f"Retry(backoff={self.backoff!r}, longest={self.longest!r}) would wait before it began."
             raise errors.DefinitionError(message, remedy="Give seconds, 0 or more.")
+        if not (self.on is None or _is_exception(self.on) or callable(self.on) or _are_exceptions(self.on)):
+            message = f"Retry(on={self.on!r}) does not tell errors apart."
+            raise errors.DefinitionError(message, remedy="Give exception classes, or a function of the exception.")
 
     def wait_after(self, attempt: int, error: BaseException) -> float | None:
         """Return the seconds to wait after a failed attempt; `None` when there is no other."""
@@ -75,16 +81,30 @@ class Retry:
             return None  # what has been shown of a reply cannot be taken back and said otherwise
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
-            return asked if asked <= _LONGEST_SERVER_WAIT else None
-        wait = min(self.backoff * 2.0 ** (attempt - 1), self.longest)
+            return max(asked, 0.0) if asked <= _LONGEST_SERVER_WAIT else None
+        wait = min(self.backoff * 2.0 ** min(attempt - 1, _DOUBLINGS), self.longest)
         return wait * random.uniform(0.75, 1.0)  # noqa: S311 - spreads callers, keeps no secret
 
     def _can_help(self, error: BaseException) -> bool:
-        if self.on is None:
-            return isinstance(error, Exception) and not isinstance(error, _HOPELESS)
-        if isinstance(self.on, (type, tuple)):
-            return isinstance(error, self.on)
-        return self.on(error)
+        on = Exception if self.on is None else self.on
+        if not isinstance(on, (type, tuple)):
+            return on(error)
+        classes = cast("tuple[type[BaseException], ...]", on if isinstance(on, tuple) else (on,))
+        meant = [kind for kind in classes if isinstance(error, kind)]
+        # A class as wide as Exception does not mean a wrong key; who wants that tried again says so.
+        return bool(meant) and (not isinstance(error, _HOPELESS) or any(issubclass(kind, _HOPELESS) for kind in meant))
+
+
+def _is_wait(seconds: object) -> bool:
+    return isinstance(seconds, (int, float)) and seconds >= 0
+
+
+def _is_exception(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def _are_exceptions(kinds: object) -> bool:
+    return isinstance(kinds, tuple) and all(map(_is_exception, cast("tuple[object, ...]", kinds)))
 
 
 async def retrying(policy: Retry, attempt: Callable[[], Awaitable[T]], context: Context) -> T:

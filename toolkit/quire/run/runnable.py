@@ -54,6 +54,8 @@ class Runnable(ABC, Generic[I, O]):
     """The type it gives."""
     key: str | None = None
     """What it is known by when it is defined again; `None` for what is defined inside a function."""
+    successor: Runnable[Any, Any] | None = None
+    """What was defined under its key after it."""
     _name: str | None = None
     _place: Place | None = None
 

@@ -12,6 +12,8 @@ from quire.core.events import (
     Failed,
     Requested,
     Responded,
+    Resumed,
+    Retried,
     Returned,
     Said,
     Started,
@@ -21,10 +23,13 @@ from quire.core.messages import Message, Text, ToolCall
 from quire.log.log import within
 from quire.views import words
 from quire.views.live import RunFold, failure
-from quire.views.shapes import Attempt, Details, NodeState, Payload, PromptMessage, RunError, ToolUse
+from quire.views.shapes import Attempt, Details, Item, NodeState, Payload, PromptMessage, RunError, ToolUse
 from quire.views.talk import pretty
 
 __all__ = ["details"]
+
+_MOST = 200
+"""Items of a fan-out that an inspector lists."""
 
 
 def details(events: Sequence[Event], node: str) -> Details | None:
@@ -40,24 +45,75 @@ def details(events: Sequence[Event], node: str) -> Details | None:
     own = fold.span_of(node)
     inside = _inside(events, own)
     started = next((event for event in inside if isinstance(event, Started)), None)
-    return Details(
+    above = [snapshot["head"]["name"]] if events and own != events[0].span else []
+    found = Details(
         node=node,
         title=part["title"],
         kind=part["kind"],
         status=state["status"],
-        path=f"{snapshot['head']['name']} › {part['title']}" if events and own != events[0].span else part["title"],
+        path=" › ".join([*above, *node.split("/")]),
         reason=state["reason"],
         input=_input(inside, started),
         output=_output(inside, started, own),
         prompt=_prompt(inside),
         reply=_reply(inside),
         tools=_tools(inside),
-        attempts=[
-            Attempt(attempt=state["attempt"], status=state["status"], seconds=_seconds(state), error=state["reason"])
-        ],
+        attempts=_attempts(inside, own, state),
         facts=_facts(inside, state),
         error=_error(events, inside, own),
     )
+    items = _items(inside, own)
+    if items:
+        found["items"], found["items_total"] = _shown(items), len(items)
+    return found
+
+
+def _attempts(inside: list[Event], own: str | None, state: NodeState) -> list[Attempt]:
+    """Return every try of a node: those that failed before, and the last."""
+    began = state["started_at"]
+    attempts: list[Attempt] = []
+    for event in inside:
+        if isinstance(event, Retried) and event.span == own:
+            seconds = None if began is None else event.at - began
+            error = f"{event.error_type}: {event.error}"
+            attempts.append(Attempt(attempt=event.attempt, status="failed", seconds=seconds, error=error))
+        elif isinstance(event, Resumed) and event.span == own:
+            began = event.at
+    ended = state["ended_at"]
+    seconds = None if began is None or ended is None else ended - began
+    last = Attempt(attempt=len(attempts) + 1, status=state["status"], seconds=seconds, error=state["reason"])
+    return [*attempts, last]
+
+
+def _items(inside: list[Event], own: str | None) -> list[Item]:
+    """Return the items of a fan-out, in the order in which they began."""
+    items: dict[str, Item] = {}
+    began: dict[str, float] = {}
+    for event in inside:
+        if isinstance(event, Started) and event.parent == own and event.item is not None:
+            began[event.span] = event.at
+            items[event.span] = Item(
+                item=event.item, status="running", input=pretty(event.input), output=None, error=None, seconds=None
+            )
+        elif event.span in items and isinstance(event, Succeeded | Failed | Cancelled):
+            items[event.span].update(_end_of_item(event, event.at - began[event.span]))
+    return list(items.values())
+
+
+def _end_of_item(event: Succeeded | Failed | Cancelled, seconds: float) -> Any:
+    match event:
+        case Succeeded():
+            return {"status": "succeeded", "output": pretty(event.output), "seconds": seconds}
+        case Failed():
+            return {"status": "failed", "error": f"{event.error_type}: {event.error}", "seconds": seconds}
+        case Cancelled():
+            return {"status": "cancelled", "error": event.reason, "seconds": seconds}
+
+
+def _shown(items: list[Item]) -> list[Item]:
+    """Return the first items, and as many of the later ones that failed: a page of 10,000 helps nobody."""
+    failed = [item for item in items[_MOST:] if item["status"] == "failed"]
+    return [*items[:_MOST], *failed[:_MOST]]
 
 
 def _inside(events: Sequence[Event], span: str | None) -> list[Event]:

@@ -289,8 +289,8 @@ def mermaid(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
         line = "-.->" if passing(arrow.way, nodes) == "never" else "-->"
         label = f'|"{_mermaid_text(arrow.label)}"|' if arrow.label else ""
         lines.append(f"    {arrow.source} {line}{label} {arrow.target}")
-    statuses = dict.fromkeys(state["status"] for node in nest.nodes.values() if (state := state_of(node, nodes)))
-    lines += [f"    classDef {status} {_MERMAID_STATUS[status]}" for status in statuses]
+    seen = {state["status"] for node in nest.nodes.values() if (state := state_of(node, nodes))}
+    lines += [f"    classDef {status} {look}" for status, look in _MERMAID_STATUS.items() if status in seen]
     return "\n".join(lines)
 
 
@@ -319,7 +319,8 @@ def _mermaid_parts(
         if nest.homes[id] == home:
             state = state_of(node, nodes)
             label = "<br/>".join(_mermaid_text(text) for text in (node["title"], said(node, state)) if text)
-            yield f'{indent}{names[id]}["{label}"]{f":::{state["status"]}" if state else ""}'
+            status = f":::{state['status']}" if state else ""
+            yield f'{indent}{names[id]}["{label}"]{status}'
     yield from (f"{indent}{end}(( ))" for arrow in arrows if arrow.way.within == home for end in arrow.dots)
     for id, group in nest.groups.items():
         if nest.homes[id] == home:

@@ -35,8 +35,12 @@ _LANE = 12.0
 """Between a long link and what it passes."""
 _AROUND_LABEL = 28.0
 """How much longer than its label a link is."""
+_ROWS = 3
+"""So many rows of labels, at most, have room between two layers, top down."""
 _SAG = 44.0
 """How far the controls of a link that goes back hang below the nodes; the curve itself hangs 3/4 of that."""
+_STRETCHED = 240.0
+"""How far nodes are stretched at most to be as deep as what shares their layer."""
 _MARGIN, _CAPTION = 10.0, 33.0
 """Between the border of a group and its parts, and above them, where its sentence stands."""
 _SWEEPS = 12
@@ -80,7 +84,7 @@ class Frame:
     down: bool
     """Whether its inside goes from the top down."""
     alike: bool = False
-    """Whether its parts are all as wide as the widest."""
+    """Whether its parts are all as wide as the widest, or as the sentence above them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def layered(
 ) -> Layout:
     """Place nodes of the given sizes and the links between them, from left to right or from the top down.
 
-    Those of a layer that are in `even` are all as deep as the deepest of them. The same input always gives the same
+    Those in `even` are as deep as the deepest of their layer, within reason. The same input always gives the same
     output. Cycles are fine: a link that goes back hangs below the others.
 
     Example:
@@ -147,7 +151,7 @@ def layered(
     ways = _forward(len(sizes), ends, [link.back for link in links])
     spots = [_node_spot(size, down=down) for size in sizes.values()]
     _rank(spots, [end for end, way in zip(ends, ways, strict=True) if way])
-    _even([spot for name, spot in zip(sizes, spots, strict=True) if name in even])
+    _even(spots, [spot for name, spot in zip(sizes, spots, strict=True) if name in even])
     chains = _chains(spots, ends, ways)
     _widen_for_labels(spots, chains, links, down=down)
     layers = _order(spots)
@@ -245,7 +249,7 @@ class _Nesting:
     def _inside(self, parts: Sequence[Name], ends: Sequence[tuple[int, Name, Name]], frame: Frame) -> Layout:
         sizes = {name: self.sizes[name] for name in parts}
         if frame.alike:
-            widest = max(size.width for size in sizes.values())
+            widest = max(frame.caption, *(size.width for size in sizes.values()))
             sizes = {name: replace(size, width=widest) for name, size in sizes.items()}
         links = [self._projected(self.links[at], source, target, down=frame.down) for at, source, target in ends]
         return layered(sizes, links, down=frame.down, even=() if frame.down else self.even)
@@ -368,12 +372,14 @@ def _rank(spots: list[_Spot], ends: Iterable[tuple[int, int]]) -> None:
             spot.rank = min(spots[target].rank for target in after[node]) - 1
 
 
-def _even(spots: list[_Spot]) -> None:
+def _even(spots: list[_Spot], chosen: Iterable[_Spot]) -> None:
+    """Make the chosen of each layer as deep as the deepest of it, unless that is so large that they would look lost."""
     deepest: dict[int, float] = {}
     for spot in spots:
-        deepest[spot.rank] = max(deepest.get(spot.rank, 0.0), spot.depth)
-    for spot in spots:
-        spot.depth = deepest[spot.rank]
+        if spot.depth <= _STRETCHED:
+            deepest[spot.rank] = max(deepest.get(spot.rank, 0.0), spot.depth)
+    for spot in chosen:
+        spot.depth = max(spot.depth, deepest.get(spot.rank, 0.0))
 
 
 def _chains(spots: list[_Spot], ends: Sequence[tuple[int, int]], ways: Sequence[bool]) -> list[list[int]]:
@@ -597,16 +603,27 @@ class _Page:
 
     def _measure_layers(self) -> None:
         gaps = [_GAP[self.down]] * len(self.layers)
-        for chain, link in zip(self.chains, self.links, strict=True):
-            first = self.spots[chain[0]].rank
-            if len(chain) == 2 and link.label and self.spots[chain[1]].rank == first + 1:  # noqa: PLR2004
-                length = link.size.height if self.down else link.size.width
-                gaps[first] = max(gaps[first], length + _AROUND_LABEL)
+        for (source, rank), labels in self._short_labels().items():
+            length = max(size.width for size in labels.values())
+            if self.down:
+                crowded = sum(size.width for size in labels.values()) > self.spots[source].breadth
+                rows = min(len(labels), _ROWS) if crowded else 1
+                length = rows * max(size.height for size in labels.values())
+            gaps[rank] = max(gaps[rank], length + _AROUND_LABEL)
         along = 0.0
         for layer, gap in zip(self.layers, gaps, strict=True):
             self.starts.append(along)
             self.stops.append(along + max((self.spots[at].depth for at in layer), default=0.0))
             along = self.stops[-1] + gap
+
+    def _short_labels(self) -> dict[tuple[int, int], dict[str, Size]]:
+        """Gather by their source the labels of links to the next layer."""
+        labels: dict[tuple[int, int], dict[str, Size]] = {}
+        for chain, link in zip(self.chains, self.links, strict=True):
+            first = self.spots[chain[0]].rank
+            if len(chain) == 2 and link.label and self.spots[chain[1]].rank == first + 1:  # noqa: PLR2004
+                labels.setdefault((chain[0], first), {})[link.label] = link.size
+        return labels
 
     def _point(self, along: float, across: float) -> Point:
         return (across, along) if self.down else (along, across)
@@ -675,12 +692,11 @@ class _Page:
         return labels
 
     def _label(self, link: Link, path: list[Point]) -> Point | None:
-        """Take the first free place on the way; links that share a way and say the same say it once."""
+        """Take the freest place on the way; links that share a way and say the same say it once."""
         best = next(_tries(path))
         if not link.label or (link.label, best) in self.said:
             return None
-        free = (spot for spot in _tries(path) if self.taken.isdisjoint(_cells(spot, link.size)))
-        spot = next(free, best)
+        spot = min(_tries(path), key=lambda spot: len(self.taken & _cells(spot, link.size)))
         self.taken |= _cells(spot, link.size)
         self.said.add((link.label, best))
         return spot
@@ -691,7 +707,7 @@ def _tries(path: list[Point]) -> Iterator[Point]:
     stretches = [path[at : at + 4] for at in range(0, len(path) - 1, 3)]
     spots = (len(stretches) + 3) // 2
     roomy = stretches[max(0, spots // 2 * 2 - 1) if len(stretches) > 1 else 0]
-    yield from (_on(roomy, share) for share in (0.5, 0.35, 0.65, 0.2, 0.8))
+    yield from (_on(roomy, share) for share in (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9))
     yield from (_on(stretch, 0.5) for stretch in stretches[::2])
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["graph_svg"]
 
-_WIDEST = 920
+_WIDEST = 930
 """Pixels of a notebook's cell, more or less; what is wider from left to right is drawn from the top down."""
 _NEARLY = 1.2
 """A run that is wider than that by no more than this may fit with fewer words."""

@@ -52,7 +52,7 @@ def graph_text(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> st
     """
     nest = nest_of(graph)
     told = list(_told(nest, nodes))
-    widest = min(60, max((len(left) for left, _ in told), default=0))
+    widest = min(60, max((len(left) for left, right in told if right), default=0))
     return "\n".join(f"{left:<{widest}}   {right}".rstrip() for left, right in told)
 
 
@@ -228,7 +228,9 @@ def _way(edge: GraphEdge, homes: Mapping[Name, str | None], groups: Mapping[str,
     if word == "again" and source is not None and target is not None:
         shared = set(around(homes, source)) & set(around(homes, target))
         loops = [group for group in around(homes, source) if group in shared and groups[group]["kind"] == "loop"]
-        loop = loops[-1] if loops else None
+        if loops:  # it leads back between whole parts, though the flow names their first and last nodes
+            loop = loops[-1]
+            source, target = map(str, parting(homes, source, target)[1:])
     return Way(source, target, one_line(edge["label"]), word, loop, within)
 
 
