@@ -130,7 +130,7 @@ class Composable(Runnable[I, O]):
             ("registration", f"{words.count(len(self.graph()['nodes']), 'node')}, all fed"),
             ("dispatch, output, completion", "checked when the values are there"),
         )
-        estimates = self.forecast(self.name, value, history)
+        estimates = self.forecast("" if self.composite else self.name, value, history)
         return Forecast(flow=self.name, estimates=tuple(estimates), gates=gates, runs=history.runs)
 
     def with_validation(self, ladder: Mapping[str, str]) -> Wrapped:
@@ -529,7 +529,7 @@ class Flow(Composable[Any, Any]):
         for name in self._plan.order:
             part, source = self._nodes[name], self._plan.inputs[name]
             given = source.value({}, value) if value is not UNKNOWN and not source.needs else UNKNOWN
-            path = name if node == self.name else f"{node}/{name}"
+            path = f"{node}/{name}" if node else name
             found = forecast_of(part.runnable, path, given, history)
             maybe = Range(0, 1 / 2, 1) if part.when is not None and not history.runs else ONCE
             estimates.extend(found if maybe is ONCE else scaled(found, maybe, "if its condition holds"))

@@ -291,7 +291,7 @@ class Race(Composable[Any, Any]):
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what the racers are expected to consume: at least the cheapest, at most all of them."""
-        path = "" if node == self.name else f"{node}/"
+        path = f"{node}/" if node else ""
         found = [forecast_of(racer.runnable, path + name, value, history) for name, racer in self.nodes.items()]
         return [estimate for one in found for estimate in scaled(one, Range(0, 1, 1), "a loser may be stopped early")]
 
@@ -376,7 +376,7 @@ class Loop(Composable[Any, Any]):
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what the iterations are expected to consume."""
-        path = self.body.name if node == self.name else f"{node}/{self.body.name}"
+        path = f"{node}/{self.body.name}" if node else self.body.name
         found = forecast_of(self.body, path, value, history)
         if history.runs:
             return found
