@@ -199,6 +199,7 @@ async def test_what_waits_for_a_failed_step_is_skipped_and_what_does_not_goes_on
         ("(x := triage.kind)", "uses NamedExpr"),
         ("{'a': 1}", "uses Dict"),
         ("1 if triage.kind else 2", "uses IfExp"),
+        ("triage.kind is 'bug'", "one and the same"),
         ("await triage", "is not an expression|uses Await"),
         ("yield", "is not an expression|uses Yield"),
         ("(" * 300 + "1" + ")" * 300, "not an expression|nested"),
@@ -234,7 +235,8 @@ SINGLE = st.sampled_from(
 
 
 def combined(inner):
-    signs = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "not in", "is", "is not"])
+    signs = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "not in"])
+    same = st.sampled_from(["is None", "is not None", "is True"])
     sums = st.sampled_from(["+", "-", "*", "/", "%"])
     joins = st.sampled_from(["and", "or"])
     words = st.sampled_from(["len", "min", "max", "abs", "any", "all"])
@@ -244,6 +246,7 @@ def combined(inner):
         st.builds("({} {} {})".format, inner, sums, inner),
         st.builds("({} {} {} {} {})".format, inner, joins, inner, joins, inner),
         st.builds("(not {})".format, inner),
+        st.builds("({} {})".format, inner, same),
         st.builds("(-{})".format, inner),
         st.builds("{}({})".format, words, inner),
         st.builds("{}({}, {})".format, words, inner, inner),

@@ -497,7 +497,9 @@ async def test_a_flow_whose_answer_is_kept_leaves_no_node_unexplained():
         return str(n)
 
     outer = Process(input=int, name="outer")
-    outer.add(Pipeline(work, after, name="inner"), inputs=outer.given, idempotent=True)
+    inner = work >> after
+    inner.name = "inner"
+    outer.add(inner, inputs=outer.given, idempotent=True)
     await outer.execute(1)
     run = outer.start(1)
     assert await run == "10"

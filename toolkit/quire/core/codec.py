@@ -18,7 +18,7 @@ from quire.core.events import KINDS, Event, Unknown
 from quire.core.messages import Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.usage import Usage
 
-__all__ = ["decode", "encode", "from_record", "to_record"]
+__all__ = ["decode", "encode", "from_record", "plain_part", "to_record"]
 
 _COMMON = ("seq", "at", "run", "span", "parent")
 _PARTS: dict[str, type[Part]] = {"text": Text, "thought": Thought, "call": ToolCall, "result": ToolResult}
@@ -112,15 +112,22 @@ def from_record(record: dict[str, Any]) -> Event:
 def _plain(value: Any) -> Any:
     match value:
         case Message():
-            return {"role": value.role, "parts": [_plain_part(part) for part in value.parts]}
+            return {"role": value.role, "parts": [plain_part(part) for part in value.parts]}
         case Usage():
             return {name: count for name in Usage.__slots__ if (count := getattr(value, name)) is not None}
         case _:
             return value
 
 
-def _plain_part(part: Part) -> dict[str, Any]:
-    return {"is": _PART_WORDS[type(part)], **{name: getattr(part, name) for name in part.__slots__}}
+def plain_part(part: Part) -> dict[str, Any]:
+    """Return a part of a message as plain JSON values, what is not set left out.
+
+    Example:
+        >>> plain_part(Text(text="Hello"))
+        {'is': 'text', 'text': 'Hello'}
+    """
+    values = ((name, getattr(part, name)) for name in part.__slots__)
+    return {"is": _PART_WORDS[type(part)], **{name: value for name, value in values if value not in (None, False)}}
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -22,6 +22,10 @@ class Thought:
     """Words a model wrote to itself."""
 
     text: str
+    signature: str | None = None
+    """The provider's seal on them, which it wants back exactly as it came."""
+    redacted: bool = False
+    """Whether there is only the seal, and no words to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class ToolCall:
     """The tool's name."""
     arguments: str
     """JSON text exactly as the model wrote it, which may be broken."""
+    signature: str | None = None
+    """The provider's seal on the reasoning behind it, which it wants back exactly as it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

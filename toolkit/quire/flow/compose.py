@@ -38,6 +38,7 @@ from quire.core.errors import (
 )
 from quire.core.events import Event, Mended, Rescued, Reused, Succeeded
 from quire.core.schema import checked, input_fields, plain, read_back, type_name
+from quire.flow.condition import Condition
 from quire.flow.engine import run_plan
 from quire.flow.forecast import (
     ONCE,
@@ -52,7 +53,7 @@ from quire.flow.forecast import (
 )
 from quire.flow.mend import checked_ladder, mend
 from quire.flow.plan import Node, Plan, named, planned
-from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, agrees, union
+from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, agrees, renewed, union
 from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import CURRENT, Context
 from quire.run.definitions import latest, uses
@@ -509,7 +510,7 @@ class Flow(Composable[Any, Any]):
 
         What is `loose` becomes part of a larger one when another step is put beside it.
         """
-        title = " & ".join(step.name for step in steps)
+        title = " & ".join(a_runnable(step).name for step in steps)
         entry = Entry(common_input(steps, title))
         apart = named(steps, title, apart=True)
         nodes = {name: Node(name=name, runnable=node.runnable, inputs=entry) for name, node in apart.items()}
@@ -541,16 +542,24 @@ class Flow(Composable[Any, Any]):
         return tuple(self._nodes[name].runnable for name in self._plan.order)
 
     def check_with(self, new: Runnable[Any, Any]) -> None:
-        """Raise `DefinitionError` if the flow would not fit together with this in its namesake's place."""
-        changed = {
+        """Find the plan anew with this in its namesake's place; raise `DefinitionError` if there is none."""
+        nodes = {
             name: replace(node, runnable=new if innermost(node.runnable).key == new.key else latest(node.runnable))
             for name, node in self._nodes.items()
         }
-        for name, node in changed.items():
-            if node.runnable is new and node.inputs is not None:
-                check_inputs(node.inputs, new, name)
-        wanted = self._plan
-        planned(changed, title=self.name, input=wanted.input, output=None, result=self._plan.result)
+        kinds = {name: node.runnable.output for name, node in nodes.items()}
+        for name, node in nodes.items():
+            if node.inputs is not None:
+                nodes[name] = replace(node, inputs=renewed(node.inputs, kinds))
+                check_inputs(nodes[name].inputs or node.inputs, node.runnable, name)
+            if isinstance(node.when, Condition):
+                node.when.check_fields(kinds)
+        self._plan_anew(nodes, kinds)
+
+    def _plan_anew(self, nodes: Mapping[str, Node], kinds: Mapping[str, Any]) -> None:
+        known = self._plan
+        self._plan = planned(nodes, title=self.name, input=known.input, result=renewed(known.result, kinds))
+        self.output = self._plan.output
 
     @property
     def note(self) -> str:

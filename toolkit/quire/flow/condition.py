@@ -135,6 +135,9 @@ def _checked(node: ast.AST, text: str, levels: int) -> Iterator[str]:
         case ast.Attribute() if node.attr.startswith("_"):
             message = f"{text!r} reads {node.attr!r}, which is private."
             raise RegistrationError(message, remedy="Compare public fields.")
+        case ast.Compare() if not _are_singletons(node):
+            message = f"{text!r} asks whether two values are one and the same."
+            raise RegistrationError(message, remedy="`is` is for None, True and False; compare the others with ==.")
         case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
             for argument in node.args:
                 yield from _checked(argument, text, levels - 1)
@@ -160,6 +163,17 @@ def _checked(node: ast.AST, text: str, levels: int) -> Iterator[str]:
             raise _refusal(node, text)
     for child in ast.iter_child_nodes(node):
         yield from _checked(child, text, levels - 1)
+
+
+def _are_singletons(node: ast.Compare) -> bool:
+    """Whether everything after an `is` is None, True or False: of other values Python itself warns."""
+    pairs = zip(node.ops, node.comparators, strict=True)
+    single = (None, True, False)
+    return all(
+        isinstance(part, ast.Constant) and any(part.value is one for one in single)
+        for sign, part in pairs
+        if isinstance(sign, (ast.Is, ast.IsNot))
+    )
 
 
 def _refusal(node: ast.AST, text: str) -> RegistrationError:
@@ -274,6 +288,11 @@ class Condition:
             message = f"The condition of `{self.step}`, {self.text!r}, names {', '.join(sorted(strangers))}."
             known = ", ".join(sorted(earlier)) or "none yet"
             raise RegistrationError(message, remedy=f"Steps it can look at: {known}.")
+
+    def check_fields(self, kinds: Mapping[str, Any]) -> None:
+        """Raise `UnknownField` if it reads a field that steps of these types do not give."""
+        if isinstance(self._decide, Expression):
+            self._decide.check_fields(kinds)
 
     def holds(self, results: Mapping[str, Any]) -> bool:
         """Return whether the step runs.

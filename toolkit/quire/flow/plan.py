@@ -14,6 +14,7 @@ from quire.core.errors import AmbiguousProducer, CycleFound, DuplicateName, Miss
 from quire.core.schema import type_name
 from quire.flow.condition import Deciding
 from quire.flow.wiring import Entry, Fixed, Output, Source, Together, fits
+from quire.run.definitions import latest
 from quire.run.runnable import Runnable
 
 _LINE = 100
@@ -107,7 +108,7 @@ class _Planner:
     ) -> None:
         self.nodes = nodes
         self.title = title
-        self.steps = {name: node.runnable for name, node in nodes.items()}
+        self.steps = {name: latest(node.runnable) for name, node in nodes.items()}
         self.makers: dict[Any, list[str]] = {}
         for name, step in self.steps.items():
             self.makers.setdefault(step.output, []).append(name)
@@ -165,6 +166,8 @@ class _Planner:
     def _source(self, name: str, kind: Any) -> Source:
         entries = self._entries(kind)
         makers = [p for p in self._producers(name, kind) if not (entries and self._follows(p, name, kind))]
+        if any(self.steps[maker].output == kind for maker in makers):
+            entries = [entry for entry in entries if entry.type == kind]  # an int may be a float, if nobody makes one
         found: list[Source] = [*(Output(maker, self.steps[maker].output) for maker in makers), *entries]
         if len(found) == 1:
             return found[0]

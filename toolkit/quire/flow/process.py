@@ -51,6 +51,7 @@ from quire.flow.wiring import (
     entries_in,
     field_of,
     field_type,
+    renewed,
     source_of,
 )
 from quire.run.context import Context
@@ -100,11 +101,12 @@ class Process(Flow):
             if not self._nodes:
                 message = f"`{self.name}` has no steps."
                 raise PipelineError(message, remedy="process.add(step)")
-            title = f"Process({', '.join(self._nodes)})"
-            self._made = planned(
-                self._nodes, title=title, input=self._given_input, output=self._given_output, result=self._result
-            )
+            self._made = self._planned(self._nodes, self._result)
         return self._made
+
+    def _planned(self, nodes: Mapping[str, Node], result: Source | None) -> Plan:
+        title = f"Process({', '.join(nodes)})"
+        return planned(nodes, title=title, input=self._given_input, output=self._given_output, result=result)
 
     @property
     def input(self) -> Any:
@@ -176,6 +178,11 @@ class Process(Flow):
         self._nodes[title] = Node(name=title, runnable=wrapped, inputs=source, when=condition)
         self._made = None
         return Ref(Output(title, wrapped.output))
+
+    def _plan_anew(self, nodes: Mapping[str, Node], kinds: Mapping[str, Any]) -> None:
+        if self._made is not None:  # else it is not whole yet, and planned with what is there by then
+            result = None if self._result is None else renewed(self._result, kinds)
+            self._made = self._planned(nodes, result)
 
     def returns(self, *refs: Ref) -> Process:
         """Say what the process gives: a reference, or the first of several whose step has run."""

@@ -36,6 +36,7 @@ __all__ = [
     "field_type",
     "fits",
     "missing",
+    "renewed",
     "source_of",
     "union",
 ]
@@ -171,6 +172,26 @@ def missing(source: Source, results: Results) -> str | None:
     if isinstance(source, Together):
         return next((name for one in source.sources if (name := missing(one, results))), None)
     return next((name for name in source.needs if name not in results), None)
+
+
+def renewed(source: Source, kinds: Mapping[str, Any]) -> Source:
+    """Return a source with its types as the steps give them now.
+
+    Raises:
+        UnknownField: a field that it reads is not there any more.
+    """
+    match source:
+        case Output():
+            return Output(source.step, kinds.get(source.step, source.type))
+        case Field():
+            of = renewed(source.of, kinds)
+            return Field(of, source.name, field_type(of.type, source.name, f"`{_written(of)}`"))
+        case FirstOf():
+            return FirstOf(tuple(renewed(one, kinds) for one in source.sources))
+        case Together():
+            return dataclasses.replace(source, sources=tuple(renewed(one, kinds) for one in source.sources))
+        case _:
+            return source
 
 
 class Ref:

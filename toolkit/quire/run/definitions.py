@@ -98,7 +98,8 @@ def uses(caller: Caller, runnables: Iterable[Runnable[Any, Any]]) -> None:
 
 def _shape(runnable: Runnable[Any, Any]) -> tuple[Any, ...]:
     facts = runnable.facts()
-    return (*((part["type"], *part["fields"]) for part in facts.get("in", [])), runnable.output_name)
+    made = facts.get("out", {"type": runnable.output_name, "fields": []})
+    return tuple((part["type"], *part["fields"]) for part in (*facts.get("in", []), made))
 
 
 def _warn(new: Runnable[Any, Any], callers: Iterable[Caller]) -> None:

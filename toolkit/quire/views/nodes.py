@@ -147,12 +147,26 @@ class NodesFold:
             self._set(node, status=status, reason=reason, ended_at=event.at)
             if self._groups.get(node) == "race" and status == "succeeded":
                 self._name_winner(f"{node}/")
+            if node in self._groups:
+                self._pass_over(f"{node}/", node, event, status, reason)
         elif event.span != self._root:
             self._forget(event.span)
         if event.span == self._root:
             self._all_ended(event, status)
             if self.graph["kind"] == "race" and status == "succeeded":
                 self._name_winner("")
+            if self.graph["kind"] != "agent":  # of its tools it uses those it likes
+                self._pass_over("", self.graph["name"], event, status, reason)
+
+    def _pass_over(self, within: str, whole: str, event: Event, status: Status, note: str | None) -> None:
+        """Explain the nodes that were not reached when what they are parts of has ended."""
+        if status == "succeeded":
+            said = f"is {note}" if note and note.startswith("kept") else "was done without it"
+        else:
+            said = "was cancelled" if status == "cancelled" else status
+        for node, state in self.states.items():
+            if state["status"] == "pending" and node.startswith(within):
+                self._set(node, status="skipped", reason=f"`{whole}` {said}", ended_at=event.at)
 
     def _forget(self, span: str) -> None:
         self._paths.pop(span, None)
@@ -178,7 +192,8 @@ class NodesFold:
         if path not in self.states:
             return
         self._spans[event.span] = path
-        for node in [path, *(name for name in self.states if name.startswith(f"{path}/"))]:
+        parts = (name for name in self.states if name.startswith(f"{path}/")) if path in self._groups else ()
+        for node in [path, *parts]:
             self._set(node, status="skipped", reason=event.reason, ended_at=event.at)
 
     # The same work many times

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pydantic_core import SchemaSerializer, core_schema, to_json
 
-from quire.core.codec import to_record
+from quire.core.codec import plain_part, to_record
 from quire.core.events import (
     Called,
     Cancelled,
@@ -375,18 +375,7 @@ def _value(field: dataclasses.Field[Any]) -> core_schema.CoreSchema:
 
 
 def _parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    return [_part(part) for part in parts]
-
-
-def _part(part: Part) -> dict[str, Any]:
-    # The codec's words; tests/views/test_tables.py holds the two together.
-    if isinstance(part, Text):
-        return {"is": "text", "text": part.text}
-    if isinstance(part, ToolCall):
-        return {"is": "call", "id": part.id, "tool": part.tool, "arguments": part.arguments}
-    if isinstance(part, Thought):
-        return {"is": "thought", "text": part.text}
-    return {"is": "result", "id": part.id, "tool": part.tool, "text": part.text, "failed": part.failed}
+    return [plain_part(part) for part in parts]
 
 
 def runs(logs: Iterable[Reading]) -> Columns:
