@@ -159,6 +159,7 @@ def test_every_loop_has_connections_of_its_own_and_ends_with_none_open():
     assert not http._loops
 
 
+@pytest.mark.may_block  # a thousand beginnings in one turn of the loop, and what the collector makes of them
 async def test_a_thousand_calls_at_once():
     with ChatServer() as server:
         where = target(server)
