@@ -106,6 +106,35 @@ async def main():
 asyncio.run(main())
 """
 
+BRANCH = """
+import asyncio
+from pydantic import BaseModel
+from quire import LLM, Agent, Process
+
+class Ticket(BaseModel):
+    text: str
+
+llm = LLM(model="gpt-4o-mini")
+
+triage = Agent(
+    llm=llm,
+    instructions="Classify severity. Reply with exactly one word: low or high.",
+    input=Ticket, output=str,
+)
+short_reply = Agent(llm=llm, instructions="Write a one-line acknowledgement.")
+long_reply = Agent(llm=llm, instructions="Write a detailed apology and remediation plan.")
+
+p = Process.branch(
+    triage,
+    routes={"low": short_reply, "high": long_reply},
+)
+
+async def main():
+    print(await p.execute(Ticket(text="My laptop is on fire.")))
+
+asyncio.run(main())
+"""
+
 
 @pytest.fixture
 def run(tmp_path):
@@ -160,6 +189,45 @@ def test_a_pipeline_finds_its_order(run):
     assert printed == "Both."
     asked = [json.loads(request.json["messages"][-1]["content"]) for request in requests]
     assert asked[1:] == list(replies[:2])
+
+
+@pytest.mark.parametrize(("said", "chosen"), [("high", "apology"), (" Low.", "acknowledgement")])
+def test_a_branch_runs_only_the_chosen_route(run, said, chosen):
+    printed, [first, second] = run(BRANCH, says(said), says("Dear customer"))
+    assert printed == "Dear customer"
+    assert "Classify severity" in first.json["messages"][0]["content"]
+    assert chosen in second.json["messages"][0]["content"]
+    assert json.loads(second.json["messages"][-1]["content"]) == {"text": "My laptop is on fire."}
+
+
+def test_a_branch_records_why_the_other_route_was_skipped(run):
+    told = BRANCH.replace("asyncio.run(main())", "asyncio.run(main())\nimport quire\n").rstrip()
+    told += "\nprint(*(e.reason for e in quire.load(quire.runs().run[0]).past if e.kind == 'skipped'))"
+    printed, requests = run(told, says("high"), says("Dear customer"))
+    assert printed.splitlines() == ["Dear customer", "triage said high"]
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "replies", "printed"),
+    [
+        (
+            'await Process.for_each(triage).execute([Ticket(text="a"), Ticket(text="b")])',
+            [says("low"), says("low")],
+            "['low', 'low']",
+        ),
+        ('await Process.race(triage, long_reply).execute(Ticket(text="a"))', [says("low"), says("low")], "low"),
+        (
+            'await triage.with_retry(3).execute(Ticket(text="a"))',
+            [sends(503, {"error": {"message": "busy"}}), says("low")],
+            "low",
+        ),
+    ],
+)
+def test_all_one_line_each(run, line, replies, printed):
+    program = BRANCH.replace('await p.execute(Ticket(text="My laptop is on fire."))', line)
+    said, _ = run(program, *replies)
+    assert said == printed
 
 
 def test_a_refused_key_is_an_error_with_a_remedy(tmp_path):

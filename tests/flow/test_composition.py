@@ -166,20 +166,14 @@ async def test_each_gate_has_its_own_error_that_names_the_step():
             ref = p.add(link, inputs=ref)
         return p
 
+    dispatch = Process(input=int, name="p")
+    found = dispatch.add(small, inputs=dispatch.given)
+    dispatch.returns(dispatch.add(taker, inputs={"text": found.text}))
+    completion = Process(input=int, name="p")
+    completion.add(inc, inputs=completion.given, name="never", when=lambda done: False)
+    flows = {"submit": process(inc), "output": process(liar, inc), "dispatch": dispatch, "completion": completion}
     caught = {}
-    for gate, flow in {
-        "submit": process(inc),
-        "output": process(liar, inc),
-        "dispatch": None,
-        "completion": None,
-    }.items():
-        if gate == "dispatch":
-            flow = Process(input=int, name="p")
-            found = flow.add(small, inputs=flow.given)
-            flow.add(taker, inputs={"text": found.text})
-        if gate == "completion":
-            flow = Process(input=int, name="p")
-            flow.add(inc, inputs=flow.given, name="never", when=lambda done: False)
+    for gate, flow in flows.items():
         with pytest.raises(errors.QuireError) as raised:
             await flow.execute("x" if gate == "submit" else 1)
         caught[gate] = raised.value

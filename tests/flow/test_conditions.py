@@ -228,10 +228,8 @@ def test_a_comparison_of_references_is_told_apart_from_a_condition():
 # The small language, against Python itself
 
 NAMES = {"a": 3, "b": -2.5, "t": "word", "l": [1, 2, 3], "n": None, "d": {"x": 1, "y": [0]}, "e": (), "s": {1, 2}}
-SINGLE = st.sampled_from(
-    ["a", "b", "t", "l", "n", "d", "e", "s", "1", "0", "2.5", "'word'", "''", "True", "None", "(1,)", "[1, 2, 3]"]
-    + ["d['x']", "d.y", "l[0]", "l[-1]", "l[9]", "d['z']", "{1, 2}", "()"]
-)
+WORDS = "a b t l n d e s 1 0 2.5 'word' '' True None (1,) [1,2,3] d['x'] d.y l[0] l[-1] l[9] d['z'] {1,2} ()"
+SINGLE = st.sampled_from(WORDS.split(" "))
 
 
 def combined(inner):
@@ -257,7 +255,7 @@ def combined(inner):
 def outcome(do):
     try:
         return do()
-    except Exception as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
         return type(error)
 
 
@@ -270,7 +268,7 @@ def test_an_expression_means_what_it_means_in_python(text):
     if ours is TypeError and ("*" in text or "%" in text):
         return  # repeating and formatting text is refused, on purpose
     assert type(ours) is type(python)
-    assert ours == python or ours != ours
+    assert repr(ours) == repr(python)  # NaN is not equal to itself
 
 
 def test_no_text_makes_a_bomb():

@@ -217,7 +217,7 @@ def test_looking_at_a_reference_does_not_explode():
     assert not hasattr(kind, "_repr_html_")
     assert not hasattr(kind, "_ipython_canary_method_should_not_exist_")
     assert repr(copy.copy(kind)) == "triage"
-    assert kind in [kind]
+    assert kind == kind  # noqa: PLR0124
 
 
 def test_a_reference_has_no_value_yet():
@@ -287,7 +287,9 @@ def test_references_of_another_process_are_refused():
     theirs = other.add(price, inputs=other.given.cents)
     p = desk()
     p.add(triage)
-    assert "'price' is no step of this process" in refused(errors.RegistrationError, lambda: p.add(shout, inputs=theirs))
+    assert "'price' is no step of this process" in refused(
+        errors.RegistrationError, lambda: p.add(shout, inputs=theirs)
+    )
     message = refused(errors.RegistrationError, lambda: p.add(price, inputs=other.given.cents))
     assert "input of another process" in message
     refused(errors.RegistrationError, lambda: p.returns(theirs))

@@ -227,7 +227,7 @@ def test_parallel_that_cannot_work_is_refused():
         return text
 
     for make in (
-        lambda: Process.parallel(),
+        Process.parallel,
         lambda: Process.parallel(double, texts),
         lambda: Process.parallel(double, len),
         lambda: Process.parallel(double, text_of, result=Wrong),
@@ -278,10 +278,11 @@ async def test_losers_let_go_of_their_sockets():
         began = time.monotonic()
         run = Process.race(*racers, name="r").start("hi")
         assert await run == "fast"
-        assert time.monotonic() - began < 1
+        decided = time.monotonic()
+        assert decided - began < 2
         gone = await asyncio.to_thread(hanging.await_disconnect, 2)
         assert gone is not None
-        assert gone - began < 0.5
+        assert gone - decided < 0.5
         assert len(hanging.requests) == 1
     assert ends(run)["slow"].reason == "`fast` was first"
     reasons = [event.reason for event in run.past if event.kind == "cancelled"]
@@ -343,9 +344,8 @@ async def test_a_race_that_is_stopped_stops_everybody():
     run = Process.race(halt, waits(30), name="r").start(1)
     await asyncio.sleep(0.01)
     await run.cancel("enough")
-    assert {name: (end.kind, end.reason) for name, end in ends(run).items()} == {
-        name: ("cancelled", "enough") for name in ("r", "halt", "waits")
-    }
+    found = {name: (end.kind, end.reason) for name, end in ends(run).items()}
+    assert found == dict.fromkeys(("r", "halt", "waits"), ("cancelled", "enough"))
     assert tasks_left() == []
 
 
@@ -388,7 +388,7 @@ def test_a_race_that_cannot_be_run_is_refused():
         return text
 
     for make in (
-        lambda: Process.race(),
+        Process.race,
         lambda: Process.race(double),
         lambda: Process.race(double, texts),
         lambda: Process.race(double, len),

@@ -21,9 +21,10 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
@@ -58,6 +59,7 @@ from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import CURRENT, Context
 from quire.run.definitions import latest, uses
 from quire.run.history import all_logs
+from quire.run.naming import Place, assigned_name, calling_place
 from quire.run.retry import Retry, retrying
 from quire.run.runnable import Runnable
 from quire.run.runtime import store
@@ -78,13 +80,13 @@ class Composable(Runnable[I, O]):
         """Run this, then the other on what this gave."""
         if not isinstance(other, Runnable):  # pyright: ignore[reportUnnecessaryIsInstance]
             return NotImplemented
-        return Flow.chain((*_links(self), *_links(other)))
+        return Chain((*_links(self), *_links(other)), calling_place(1))
 
     def __and__(self, other: Runnable[Any, Any]) -> Flow:
         """Run both side by side on the same input; gives a tuple."""
         if not isinstance(other, Runnable):  # pyright: ignore[reportUnnecessaryIsInstance]
             return NotImplemented
-        return Flow.together((*_siblings(self), *_siblings(other)), loose=True)
+        return Flow.together((*_siblings(self), *_siblings(other)), loose=True).placed(calling_place(1))
 
     def with_retry(self, retry: Retry | int) -> Wrapped:
         """Try again after errors that another try can help; a number is the attempts in all."""
@@ -470,6 +472,7 @@ class Flow(Composable[Any, Any]):
     composite = True
     _fail_fast = False
     _loose = False
+    _title: str | None = None
     _max_parallel: int | None = None
 
     def __init__(self, kind: str, nodes: Mapping[str, Node], plan: Plan, name: str | None = None) -> None:
@@ -480,22 +483,6 @@ class Flow(Composable[Any, Any]):
         uses(self, map(innermost, self.steps))
         self.input = plan.input
         self.output = plan.output
-
-    @classmethod
-    def chain(cls, steps: Sequence[Runnable[Any, Any]]) -> Flow:
-        """Run steps one after the other, each on what the one before gave."""
-        title = " >> ".join(step.name for step in steps)
-        source: Source = Entry(steps[0].input)
-        nodes: dict[str, Node] = {}
-        for name, node in named(steps, title, apart=True).items():
-            if not may_take(node.runnable, source.type):
-                message = f"`{name}` takes {node.runnable.input_name}, and gets {type_name(source.type)}."
-                raise RegistrationError(
-                    message, where=title, remedy="Put a step in between that makes one of the other."
-                )
-            nodes[name] = Node(name=name, runnable=node.runnable, inputs=source)
-            source = Output(name, node.runnable.output)
-        return cls("chain", nodes, planned(nodes, title=title, input=steps[0].input, result=source), title)
 
     @classmethod
     def together(
@@ -521,8 +508,28 @@ class Flow(Composable[Any, Any]):
             check_fields(result, {output.step: output.type for output in outputs}, title)
             gives = Together(outputs, names=tuple(nodes), type=result)
         flow = cls("parallel", nodes, planned(nodes, title=title, input=entry.type, result=gives), name)
-        flow._loose = loose
+        flow._loose, flow._title = loose, title if loose else None
         return flow
+
+    def _described(self) -> str | None:
+        return self._title
+
+    def placed(self, place: Place) -> Self:
+        """Return the flow, to be named by the line that made it."""
+        self._place = place
+        return self
+
+    @property
+    def name(self) -> str:
+        """The name given, or the variable it was assigned to, or its steps' names, or its kind."""
+        if self._name is None:
+            self._name = (assigned_name(self._place) if self._place else None) or self._described()
+            self._name = self._name or self.kind
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what its steps are expected to consume; one with a condition may not run at all."""
@@ -598,6 +605,57 @@ class Flow(Composable[Any, Any]):
             checks=checks,
         )
         return FlowSnapshot(kind="flow", head=head, graph=self.graph())
+
+
+class Chain(Flow):
+    """Runnables one after the other, each on what the one before gave.
+
+    A link is checked where it is joined, and the plan made when it is asked for: so a chain of a thousand
+    links, made by a thousand `>>`, is not planned a thousand times.
+    """
+
+    kind = "chain"
+
+    def __init__(self, links: Sequence[Runnable[Any, Any]], place: Place | None = None) -> None:
+        *_, before, last = links
+        if not may_take(last, before.output):
+            message = f"`{last.name}` takes {last.input_name}, and gets {before.output_name}."
+            title = f"{before.name} >> {last.name}"
+            raise RegistrationError(message, where=title, remedy="Put a step in between that makes one of the other.")
+        self.links = tuple(links)
+        self._place = place
+        uses(self, {step.key: step for step in map(innermost, links)}.values())
+
+    @property
+    def input(self) -> Any:
+        """The type that its first link takes."""
+        return latest(self.links[0]).input
+
+    @property
+    def output(self) -> Any:
+        """The type that its last link gives."""
+        return latest(self.links[-1]).output
+
+    def _described(self) -> str | None:
+        return " >> ".join(link.name for link in self.links)
+
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        source: Source = Entry(self.input)
+        nodes: dict[str, Node] = {}
+        for name, node in named(self.links, "a chain", apart=True).items():
+            nodes[name] = replace(node, inputs=source)
+            source = Output(name, node.runnable.output)
+        return nodes
+
+    @cached_property
+    def _plan(self) -> Plan:
+        last = next(reversed(self._nodes))
+        return planned(self._nodes, title=self.name, input=self.input, result=Output(last, self.output))
+
+    def _plan_anew(self, nodes: Mapping[str, Node], kinds: Mapping[str, Any]) -> None:  # noqa: ARG002
+        for made in ("_plan", "_nodes"):  # the order stays the one written, whatever the types
+            vars(self).pop(made, None)
 
 
 def forecast_of(runnable: Runnable[Any, Any], node: str, value: Any, history: History) -> list[Estimate]:
@@ -690,10 +748,11 @@ def fits_now(kind: Any, value: Any) -> bool:
 
 def draw(graph: Graph, node: Node) -> None:
     """Add a node to a drawing: one box, or a group of boxes if it has parts."""
-    if not node.runnable.composite:
-        graph["nodes"].append(GraphNode({**node.runnable.as_node(), "id": node.name, "title": node.name}))
+    runnable = latest(node.runnable)
+    if not runnable.composite:
+        graph["nodes"].append(GraphNode({**runnable.as_node(), "id": node.name, "title": node.name}))
         return
-    inner = node.runnable.graph()
+    inner = runnable.graph()
     within = f"{node.name}/"
     graph["nodes"].extend(GraphNode({**part, "id": within + part["id"]}) for part in inner["nodes"])
     graph["edges"].extend(
@@ -706,8 +765,8 @@ def draw(graph: Graph, node: Node) -> None:
         GraphGroup(
             id=node.name,
             title=node.name,
-            kind=node.runnable.kind,
-            note=node.runnable.note,
+            kind=runnable.kind,
+            note=runnable.note,
             nodes=[within + part["id"] for part in inner["nodes"]],
             parent=None,
         )
@@ -757,7 +816,7 @@ def _leaves(source: Source) -> list[tuple[str | None, str]]:
 
 def _links(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:
     """Return the links of a chain, or the step itself, so that `a >> b >> c` is one chain."""
-    return step.steps if isinstance(step, Flow) and step.kind == "chain" else (step,)
+    return step.links if isinstance(step, Chain) else (step,)
 
 
 def _siblings(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:

@@ -85,14 +85,15 @@ def named(steps: Sequence[Runnable[Any, Any]], title: str, *, apart: bool = Fals
         DuplicateName: two steps were given one name.
     """
     nodes: dict[str, Node] = {}
+    counts: dict[str, int] = {}
     for step in steps:
-        name, count = step.name, 1
+        name = step.name
         while name in nodes:
             if not (apart or step.anonymous):
                 message = f"Two steps are called `{name}`."
                 raise DuplicateName(message, where=title, remedy='Name one of them otherwise: name="..."')
-            count += 1
-            name = f"{step.name}_{count}"
+            counts[step.name] = counts.get(step.name, 1) + 1
+            name = f"{step.name}_{counts[step.name]}"
         nodes[name] = Node(name=name, runnable=step)
     return nodes
 

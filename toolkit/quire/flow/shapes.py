@@ -142,6 +142,9 @@ class _FanOut:
         """Why no item begins any more."""
         self.most = each.max_parallel or _MOST_AT_ONCE
         self.hired = 0
+        self.last: asyncio.Task[Any] | None = None
+        """The worker that ended an item last, and since when it did so alone."""
+        self.since = 0.0
         self.workers: set[asyncio.Task[None]] = set()
 
     async def run(self) -> list[Any]:
@@ -178,7 +181,7 @@ class _FanOut:
             worker.add_done_callback(self.workers.discard)
 
     async def _work(self) -> None:
-        since = self.context.loop.time()
+        me = asyncio.current_task()
         begun = False
         while self.over is None and (item := await self._next()) is not None:
             if not begun:
@@ -186,10 +189,21 @@ class _FanOut:
                 begun = True
                 self._hire()
                 self._hire()
-            await self._one(*item)
-            if self.context.loop.time() - since > _TURN:
+            index, value = item
+            place = self.context.child(self.each.step.name, item=index)
+            try:  # here and not in a method of its own: every frame counts when there are thousands of workers
+                self.results[index] = await bracket(latest(self.each.step), value, place)
+            except asyncio.CancelledError as cancelled:
+                if self.over is not None:
+                    raise
+                self._lose(index, cancelled)  # it awaited something that was cancelled elsewhere
+            except BaseException as error:  # noqa: BLE001 - collected, or raised when all have stopped
+                self._lose(index, error)
+            if self.last is not me:  # the loop has been elsewhere meanwhile
+                self.last, self.since = me, self.context.loop.time()
+            elif self.context.loop.time() - self.since > _TURN:
                 await asyncio.sleep(0)
-                since = self.context.loop.time()
+                self.since = self.context.loop.time()
 
     async def _next(self) -> tuple[int, Any] | None:
         try:
@@ -211,17 +225,6 @@ class _FanOut:
             return None
         self.taken += 1
         return self.taken - 1, item
-
-    async def _one(self, index: int, item: Any) -> None:
-        place = self.context.child(self.each.step.name, item=index)
-        try:
-            self.results[index] = await bracket(latest(self.each.step), item, place)
-        except asyncio.CancelledError as cancelled:
-            if self.over is not None:
-                raise
-            self._lose(index, cancelled)  # it awaited something that was cancelled elsewhere
-        except BaseException as error:  # noqa: BLE001 - collected, or raised when all have stopped
-            self._lose(index, error)
 
     def _lose(self, index: int, error: BaseException) -> None:
         if self.each.on_error == "collect" and isinstance(error, (Exception, asyncio.CancelledError)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from types import CoroutineType
 from typing import Any, TypeVar, cast
 
 from quire.core.errors import DefinitionError
@@ -121,6 +122,8 @@ class Step(Composable[Any, O]):
 
     def accept(self, value: Any) -> Any:
         """Return the value as its input: of several, a tuple or a mapping by name."""
+        if len(self._kinds) > 1 and type(value) is tuple and tuple(map(type, cast("Any", value))) == self._kinds:
+            return cast("Any", value)  # each was checked when it was made; pydantic need not learn this tuple
         if isinstance(value, Mapping):
             named = cast("Mapping[str, Any]", value)
             if set(named) == set(self._inputs) and (len(named) > 1 or not super().fields()):
@@ -141,7 +144,8 @@ class Step(Composable[Any, O]):
         """The second line of its node."""
         return "python"
 
-    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
+    def _run(self, input: Any, ctx: Context) -> CoroutineType[Any, Any, O]:  # noqa: ARG002
+        # Not a coroutine around a coroutine: a fan-out has thousands of them.
         values = (input,) if len(self._kinds) == 1 else input or ()
-        call = partial(self._function, **dict(zip(self._inputs, values, strict=True)))
-        return await call() if self._is_async else await in_thread(call)
+        given = dict(zip(self._inputs, values, strict=True))
+        return self._function(**given) if self._is_async else in_thread(partial(self._function, **given))

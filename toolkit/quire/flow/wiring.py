@@ -362,9 +362,13 @@ def _same_shape(given: Any, wanted: Any) -> bool:
     others: Sequence[Any] = typing.get_args(wanted)
     if not parts or not others:
         return True
-    return len(parts) == len(others) and all(
-        part is other or agrees(part, other) for part, other in zip(parts, others, strict=True)
-    )
+    if own is tuple:
+        some = [part for part in parts if part is not ...]
+        if ... in others or other is not tuple:  # tuple[int, ...], or Sequence[int]: each part has to be one
+            return all(agrees(part, others[0]) for part in some)
+        if ... in parts:
+            return False
+    return len(parts) == len(others) and all(agrees(part, other) for part, other in zip(parts, others, strict=True))
 
 
 def _unannotated(kind: Any) -> Any:

@@ -73,7 +73,8 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     try:
         gate = errors.SubmitError if parent is None else errors.DispatchError
         accepted = _accepted(runnable, value, context.name, gate)
-        result = await until(context, runnable._run(accepted, context))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
+        work = runnable._run(accepted, context)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
+        result = await (work if context.deadline is None else until(context, work))
         result = promised(runnable, result)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, span, parent, reason=why(cancelled, context))

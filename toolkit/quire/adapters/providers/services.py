@@ -30,14 +30,31 @@ class Service:
     """Whether it wants a model's reasoning back together with its tool calls."""
     call_id: str = r"[A-Za-z0-9_\-]{1,40}"
     """What the id of a tool call may be."""
+    version: str = "v1"
+    """What an address without a version of its own ends in."""
+    key_variables: tuple[str, ...] = ()
+    """Where its key is looked for, in order, if not in `<prefix>_API_KEY`."""
+    base_url_variable: str | None = None
+    """Where its address is looked for, if not in `<prefix>_BASE_URL`."""
 
 
 _OPENAI = Service(prefix="OPENAI", base_url="https://api.openai.com/v1", output_schema=True)
+
+_GOOGLE = Service(
+    prefix="GEMINI",
+    base_url="https://generativelanguage.googleapis.com/v1beta",
+    output_schema=True,
+    version="v1beta",
+    key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    base_url_variable="GOOGLE_GEMINI_BASE_URL",
+)
 
 SERVICES: dict[str, Service] = {
     "openai": _OPENAI,
     "openai-chat": _OPENAI,
     "openai_compat": Service(prefix="OPENAI", output_schema=True),
+    # Of its own API, and of the chat completions it serves at the same address, which ignore a schema.
+    "anthropic": Service(prefix="ANTHROPIC", base_url="https://api.anthropic.com/v1", call_id=r"[A-Za-z0-9_\-]{1,64}"),
     "groq": Service(prefix="GROQ", base_url="https://api.groq.com/openai/v1"),
     "openrouter": Service(prefix="OPENROUTER", base_url="https://openrouter.ai/api/v1"),
     "ollama": Service(prefix="OLLAMA", base_url="http://localhost:11434/v1", output_schema=True),
@@ -52,6 +69,8 @@ SERVICES: dict[str, Service] = {
         stream_options=False,
         call_id=r"[A-Za-z0-9]{9}",
     ),
+    "google": _GOOGLE,
+    "gemini": _GOOGLE,
 }
 """By the provider's name; a name that is not here is treated as `openai_compat`."""
 
@@ -73,11 +92,12 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
 
     What the endpoint says goes before the environment, and the environment before the default.
     """
-    given = endpoint.base_url or os.environ.get(f"{service.prefix}_BASE_URL") or service.base_url
+    variable = service.base_url_variable or f"{service.prefix}_BASE_URL"
+    given = endpoint.base_url or os.environ.get(variable) or service.base_url
     if not given:
         raise DefinitionError(
             f"{endpoint.provider}:{endpoint.model} has no address.",
-            remedy=f"Set LLM(base_url=...) or the environment variable {service.prefix}_BASE_URL.",
+            remedy=f"Set LLM(base_url=...) or the environment variable {variable}.",
         )
     parts = urlsplit(given.strip())
     if parts.scheme not in ("http", "https"):
@@ -86,14 +106,16 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     # A path with a version of its own, such as /v1beta/openai, is somebody's choice.
-    path = path if _VERSION.search(path) else f"{path}/v1"
+    path = path if _VERSION.search(path) else f"{path}/{service.version}"
     return parts._replace(path=path, fragment="").geturl()
 
 
 def key_for(endpoint: Endpoint, service: Service, url: str) -> str | None:
     """Return the key to send, or `None` for a server on this machine that needs none."""
-    variable = f"{service.prefix}_API_KEY"
-    key = (endpoint.api_key or os.environ.get(variable) or "").strip()
+    variables = service.key_variables or (f"{service.prefix}_API_KEY",)
+    variable = " or ".join(variables)
+    found = (os.environ.get(name) for name in variables)
+    key = (endpoint.api_key or next(filter(None, found), "")).strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise AuthenticationError(
             f"The key for {endpoint.provider} has characters that no key has.",
