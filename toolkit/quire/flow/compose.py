@@ -38,9 +38,11 @@ from quire.core.errors import (
     StreamConflict,
 )
 from quire.core.events import Event, Mended, Rescued, Reused, Succeeded
-from quire.core.schema import checked, input_fields, plain, read_back, type_name
+from quire.core.schema import checked, plain, read_back
 from quire.flow.condition import Condition
+from quire.flow.drawing import draw, ways_in, ways_out
 from quire.flow.engine import run_plan
+from quire.flow.fitting import a_runnable, check_fields, check_inputs, common_input, fits_now, may_take
 from quire.flow.forecast import (
     ONCE,
     UNKNOWN,
@@ -54,7 +56,7 @@ from quire.flow.forecast import (
 )
 from quire.flow.mend import checked_ladder, mend
 from quire.flow.plan import Node, Plan, named, planned
-from quire.flow.wiring import Entry, Field, FirstOf, Output, Source, Together, agrees, renewed, union
+from quire.flow.wiring import Entry, Output, Source, Together, renewed, union
 from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import CURRENT, Context
 from quire.run.definitions import latest, uses
@@ -65,7 +67,7 @@ from quire.run.runnable import Runnable
 from quire.run.runtime import store
 from quire.run.threads import in_thread
 from quire.views import words
-from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph, GraphEdge, GraphGroup, GraphNode
+from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph
 
 __all__ = ["Composable", "Flow", "Wrapped"]
 
@@ -587,8 +589,8 @@ class Flow(Composable[Any, Any]):
         for name in self._plan.order:
             node = self._nodes[name]
             draw(graph, node)
-            graph["edges"].extend(_edges(self._plan.inputs[name], node))
-        graph["edges"].extend(_ends(self._plan.result))
+            graph["edges"].extend(ways_in(self._plan.inputs[name], node))
+        graph["edges"].extend(ways_out(self._plan.result))
         return graph
 
     def card(self) -> FlowSnapshot:
@@ -678,140 +680,6 @@ def parts_inside(runnable: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]
     if isinstance(runnable, Wrapped):
         return (runnable.inner,)
     return tuple(runnable._nodes[name].runnable for name in runnable._nodes) if isinstance(runnable, Flow) else ()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
-
-
-def check_inputs(source: Source, step: Runnable[Any, Any], name: str) -> None:
-    """Raise `RegistrationError` if what is wired to a step no longer fits what it takes."""
-    if isinstance(source, Together) and source.names:
-        fields = step.fields()
-        strangers = [field for field in source.names if field not in fields]
-        absent = [field for field, (_, needed) in fields.items() if needed and field not in source.names]
-        if strangers or absent:
-            problem = f"is given {', '.join(strangers)}" if strangers else f"also needs {', '.join(absent)}"
-            message = f"`{name}` {problem}, and takes {', '.join(fields) or 'nothing by name'}."
-            raise RegistrationError(message, remedy="Wire its inputs anew.")
-    elif isinstance(source, Together):
-        kinds = step.takes()
-        if len(kinds) != len(source.sources):
-            message = f"`{name}` takes {step.input_name}, and gets {len(source.sources)} things."
-            raise RegistrationError(message, remedy="Wire its inputs anew.")
-    elif not may_take(step, source.type):
-        message = f"`{name}` takes {step.input_name}, and gets {type_name(source.type)}."
-        raise RegistrationError(message, remedy="Wire its input anew.")
-
-
-def may_take(step: Runnable[Any, Any], given: Any) -> bool:
-    """Whether a step can be given a value of that type."""
-    return agrees(given, step.input) or step.takes_anything(given)
-
-
-def a_runnable(step: Any) -> Runnable[Any, Any]:
-    """Return what is a runnable; raise `DefinitionError` for anything else."""
-    if isinstance(step, Runnable):
-        return cast("Runnable[Any, Any]", step)
-    message = f"A flow is made of steps, agents and tools, not {step!r}."
-    raise DefinitionError(message, remedy="Put @Step above the function.")
-
-
-def common_input(steps: Sequence[Runnable[Any, Any]], title: str) -> Any:
-    """Return the type that all of these take; raise `RegistrationError` if there is none."""
-    kinds = [a_runnable(step).input for step in steps]
-    common = next((kind for kind in kinds if all(may_take(step, kind) for step in steps)), None)
-    if common is not None or all(kind is None for kind in kinds):
-        return common
-    words = ", ".join(f"`{step.name}` takes {step.input_name}" for step in steps)
-    raise RegistrationError(f"{words}.", where=title, remedy="Side by side, all take the same input.")
-
-
-def check_fields(kind: Any, given: Mapping[str, Any], title: str) -> None:
-    """Raise `RegistrationError` if a class cannot be made of these, by name."""
-    fields = input_fields(kind)
-    strangers = [name for name in given if name not in fields]
-    absent = [name for name, (_, needed) in fields.items() if needed and name not in given]
-    misfits = [name for name, made in given.items() if name in fields and not agrees(made, fields[name][0])]
-    if not (strangers or absent or misfits):
-        return
-    wanted = ", ".join(f"{name}: {type_name(kind)}" for name, (kind, _) in fields.items()) or "no fields"
-    made = ", ".join(f"{name}: {type_name(kind)}" for name, kind in given.items())
-    message = f"{type_name(kind)} has {wanted}; the steps give {made}."
-    raise RegistrationError(message, where=title, remedy="Its fields are filled by the steps' names.")
-
-
-def fits_now(kind: Any, value: Any) -> bool:
-    """Whether a value is of a type, or can be made one without mending."""
-    try:
-        checked(kind, value)
-    except ValidationError:
-        return False
-    return True
-
-
-def draw(graph: Graph, node: Node) -> None:
-    """Add a node to a drawing: one box, or a group of boxes if it has parts."""
-    runnable = latest(node.runnable)
-    if not runnable.composite:
-        graph["nodes"].append(GraphNode({**runnable.as_node(), "id": node.name, "title": node.name}))
-        return
-    inner = runnable.graph()
-    within = f"{node.name}/"
-    graph["nodes"].extend(GraphNode({**part, "id": within + part["id"]}) for part in inner["nodes"])
-    graph["edges"].extend(
-        GraphEdge({**edge, "source": within + edge["source"], "target": within + edge["target"]})
-        for edge in inner["edges"]
-        if edge["source"] is not None and edge["target"] is not None
-    )
-    groups = graph.setdefault("groups", [])
-    groups.append(
-        GraphGroup(
-            id=node.name,
-            title=node.name,
-            kind=runnable.kind,
-            note=runnable.note,
-            nodes=[within + part["id"] for part in inner["nodes"]],
-            parent=None,
-        )
-    )
-    groups.extend(_moved(group, node.name) for group in inner.get("groups", []))
-
-
-def _moved(group: GraphGroup, into: str) -> GraphGroup:
-    """Return a group as it is called inside another."""
-    parent = into if group["parent"] is None else f"{into}/{group['parent']}"
-    nodes = [f"{into}/{node}" for node in group["nodes"]]
-    return GraphGroup({**group, "id": f"{into}/{group['id']}", "nodes": nodes, "parent": parent})
-
-
-def _edges(source: Source, node: Node) -> list[GraphEdge]:
-    """Return the ways into a node: what it reads, and what its condition looks at."""
-    edges = [GraphEdge(source=step, target=node.name, label=label) for step, label in _leaves(source)]
-    if node.when is None:
-        return edges
-    for edge in edges:
-        if edge["source"] in node.when.names:
-            edge["when"] = node.route or node.when.text
-    looked_at = node.when.names - {edge["source"] for edge in edges}
-    word = node.route or node.when.text
-    edges.extend(GraphEdge(source=step, target=node.name, label="", when=word) for step in sorted(looked_at))
-    return edges
-
-
-def _ends(source: Source) -> list[GraphEdge]:
-    return [GraphEdge(source=step, target=None, label=label) for step, label in _leaves(source) if step is not None]
-
-
-def _leaves(source: Source) -> list[tuple[str | None, str]]:
-    """Return where a source's data comes from, with the type or field that travels; each way once."""
-    match source:
-        case Entry():
-            return [(None, type_name(source.type))]
-        case Output():
-            return [(source.step, type_name(source.type))]
-        case Field():
-            return [(step, f".{source.name}") for step, _ in _leaves(source.of)]
-        case FirstOf() | Together():
-            return list(dict.fromkeys(leaf for one in source.sources for leaf in _leaves(one)))
-        case _:
-            return []
 
 
 def _links(step: Runnable[Any, Any]) -> tuple[Runnable[Any, Any], ...]:

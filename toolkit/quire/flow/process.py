@@ -30,12 +30,11 @@ from quire.flow.compose import (
     WithTimeout,
     WithValidation,
     Wrapped,
-    a_runnable,
-    common_input,
     innermost,
     parts_inside,
 )
 from quire.flow.condition import Condition, checked_function
+from quire.flow.fitting import a_runnable, common_input
 from quire.flow.plan import Node, Plan, planned
 from quire.flow.shapes import Each, Loop, Race, checked_bound
 from quire.flow.step import Step

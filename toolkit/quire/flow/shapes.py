@@ -25,9 +25,11 @@ from pydantic_core import PydanticCustomError
 from quire.core.errors import AllFailed, DefinitionError, LoopExhausted, RegistrationError
 from quire.core.events import Spread
 from quire.core.schema import checked, type_name
-from quire.flow.compose import Composable, a_runnable, common_input, draw, forecast_of, innermost, may_take
+from quire.flow.compose import Composable, forecast_of, innermost
 from quire.flow.condition import Expression, checked_function, decided
+from quire.flow.drawing import draw
 from quire.flow.engine import ended
+from quire.flow.fitting import a_runnable, common_input, may_take
 from quire.flow.forecast import UNKNOWN, Estimate, History, Range, items_in, scaled, seen_inside
 from quire.flow.plan import Node, named
 from quire.flow.wiring import field_of, field_type, union
