@@ -1,6 +1,7 @@
 """The tests' own tools keep what `conftest.py` promises."""
 
 import asyncio
+import gc
 import os
 import socket
 import threading
@@ -75,6 +76,21 @@ def test_awaiting_long_and_many_short_callbacks_hold_nothing():
             await asyncio.gather(asyncio.sleep(0.05), *(asyncio.sleep(0) for _ in range(1000)))
 
     assert run_watched(patient()) == []
+
+
+def test_a_full_garbage_collection_is_nobodys_fault():
+    heap = [[number] for number in range(300_000)]
+
+    began = time.thread_time()
+    gc.collect()
+    repeats = 1 + int(0.4 / (time.thread_time() - began))
+
+    async def collects_for_long():
+        for _ in range(repeats):
+            gc.collect()
+
+    assert run_watched(collects_for_long()) == []
+    assert len(heap) == 300_000
 
 
 @pytest.mark.may_block
