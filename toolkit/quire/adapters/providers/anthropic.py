@@ -15,11 +15,12 @@ from pydantic_core import to_json
 from quire.adapters.http import Reply, Target
 from quire.adapters.providers.anthropic_reply import MessageFold
 from quire.adapters.providers.anthropic_request import facts_of, messages_request
+from quire.adapters.providers.arriving import arriving
 from quire.adapters.providers.complaints import Complaint, read_complaint, shortened, to_error
 from quire.adapters.providers.loose import parsed
 from quire.adapters.providers.services import SERVICES, base_url, key_for
 from quire.adapters.sse import SentEvent, SSEDecoder
-from quire.core.errors import ContentFiltered, ProviderError, ProviderTimeout, StreamInterrupted
+from quire.core.errors import ContentFiltered, ProviderError, StreamInterrupted
 from quire.core.ports import Abilities, Answer, Endpoint, ModelRequest, Piece
 
 __all__ = ["Anthropic"]
@@ -92,7 +93,7 @@ class Anthropic:
 
     async def _pieces(self, reply: Reply, fold: MessageFold) -> AsyncGenerator[Piece, None]:
         decoder, first = SSEDecoder(), True
-        async with contextlib.aclosing(self._arriving(reply, fold)) as chunks:
+        async with contextlib.aclosing(arriving(reply, fold)) as chunks:
             async for chunk in chunks:
                 if first and chunk.lstrip()[:1] in (b"{", b"[", b"<"):
                     # Not a stream: an error, or a server that answers whole whatever it is asked.
@@ -109,19 +110,6 @@ class Anthropic:
             yield piece
         if not fold.ended:
             raise self._interrupted("ended before it was complete", fold)
-
-    async def _arriving(self, reply: Reply, fold: MessageFold) -> AsyncGenerator[bytes, None]:
-        try:
-            async with contextlib.aclosing(reply.chunks()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except (StreamInterrupted, ProviderTimeout) as error:
-            # When everything was said, only the server's good-bye is missing.
-            if fold.ended:
-                return
-            if isinstance(error, StreamInterrupted):
-                error.partial = fold.words
-            raise
 
     def _take(self, events: list[SentEvent], fold: MessageFold, reply: Reply) -> Iterator[Piece]:
         for event in events:

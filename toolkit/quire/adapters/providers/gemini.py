@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic_core import from_json, to_json
 
 from quire.adapters.http import Reply, Target
+from quire.adapters.providers.arriving import arriving
 from quire.adapters.providers.complaints import shortened
 from quire.adapters.providers.gemini_complaint import google_error, without
 from quire.adapters.providers.gemini_reply import GeminiFold
@@ -20,7 +21,7 @@ from quire.adapters.providers.gemini_request import gemini_request
 from quire.adapters.providers.loose import parsed, rows
 from quire.adapters.providers.services import SERVICES, base_url, key_for
 from quire.adapters.sse import SentEvent, SSEDecoder
-from quire.core.errors import ContentFiltered, ProviderError, ProviderTimeout, StreamInterrupted
+from quire.core.errors import ContentFiltered, ProviderError, StreamInterrupted
 from quire.core.ports import Abilities, Answer, Endpoint, ModelRequest, Piece
 
 __all__ = ["Gemini"]
@@ -100,7 +101,7 @@ class Gemini:
 
     async def _pieces(self, reply: Reply, fold: GeminiFold) -> AsyncGenerator[Piece, None]:
         decoder, first = SSEDecoder(), True
-        async with contextlib.aclosing(self._arriving(reply, fold)) as chunks:
+        async with contextlib.aclosing(arriving(reply, fold)) as chunks:
             async for chunk in chunks:
                 if first and chunk.lstrip()[:1] in (b"{", b"[", b"<"):
                     # Not events: an error, or a JSON array, which is what Google streams when alt=sse got lost.
@@ -115,19 +116,6 @@ class Gemini:
             yield piece
         if not fold.ended:
             raise self._interrupted("ended before it was complete", fold)
-
-    async def _arriving(self, reply: Reply, fold: GeminiFold) -> AsyncGenerator[bytes, None]:
-        try:
-            async with contextlib.aclosing(reply.chunks()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except (StreamInterrupted, ProviderTimeout) as error:
-            # When everything was said, only the server's good-bye is missing.
-            if fold.ended:
-                return
-            if isinstance(error, StreamInterrupted):
-                error.partial = fold.words
-            raise
 
     async def _rest(self, first: bytes, chunks: AsyncGenerator[bytes, None]) -> bytes:
         arrived = [first]

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 from pydantic_core import to_json
 
 from quire.adapters.http import Reply, Target
+from quire.adapters.providers.arriving import arriving
 from quire.adapters.providers.chat_reply import ReplyFold
 from quire.adapters.providers.chat_request import chat_request
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint, shortened, to_error
 from quire.adapters.providers.loose import parsed
 from quire.adapters.providers.services import base_url, key_for, service_for
 from quire.adapters.sse import SentEvent, SSEDecoder
-from quire.core.errors import ContentFiltered, ProviderError, ProviderTimeout, StreamInterrupted
+from quire.core.errors import ContentFiltered, ProviderError, StreamInterrupted
 from quire.core.ports import Abilities, Answer, Endpoint, ModelRequest, Piece
 
 __all__ = ["OpenAIChat"]
@@ -85,7 +86,7 @@ class OpenAIChat:
 
     async def _pieces(self, reply: Reply, fold: ReplyFold) -> AsyncGenerator[Piece, None]:
         decoder, first = SSEDecoder(), True
-        async with contextlib.aclosing(self._arriving(reply, fold)) as chunks:
+        async with contextlib.aclosing(arriving(reply, fold)) as chunks:
             async for chunk in chunks:
                 if first and chunk.lstrip()[:1] in (b"{", b"[", b"<"):
                     # Not a stream: an error, or a server that answers whole whatever it is asked.
@@ -102,19 +103,6 @@ class OpenAIChat:
             yield piece
         if not fold.ended:
             raise self._interrupted("ended before it was complete", fold)
-
-    async def _arriving(self, reply: Reply, fold: ReplyFold) -> AsyncGenerator[bytes, None]:
-        try:
-            async with contextlib.aclosing(reply.chunks()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except (StreamInterrupted, ProviderTimeout) as error:
-            # When everything was said, only the server's good-bye is missing.
-            if fold.ended:
-                return
-            if isinstance(error, StreamInterrupted):
-                error.partial = fold.words
-            raise
 
     def _take(self, events: list[SentEvent], fold: ReplyFold, reply: Reply) -> Iterator[Piece]:
         for event in events:
