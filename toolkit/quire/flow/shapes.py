@@ -169,7 +169,7 @@ class _FanOut:
     async def _close(self) -> None:
         """Let a generator that was not read to its end clean up."""
         items: Any = self.items
-        with suppress(Exception):
+        with suppress(Exception):  # there is something to close only after an error or a stop: that is what is raised
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
             elif isinstance(items, Generator):
