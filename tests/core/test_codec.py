@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from quire.core.codec import decode, encode, from_record, to_record
 from quire.core.events import KINDS, Called, Event, Requested, Responded, Succeeded, Unknown
-from quire.core.messages import Message, Text, Thought, ToolCall, ToolResult
+from quire.core.messages import File, Message, Text, Thought, ToolCall, ToolResult
 from quire.core.usage import Usage
 
 COMMON = {"seq": 1, "at": 1.5, "run": "r", "span": "1", "parent": None}
@@ -31,11 +31,15 @@ payloads = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
     max_leaves=12,
 )
+maybe = st.none() | words
+files = st.builds(File.of, st.binary(max_size=8), st.just("image/png"), name=maybe)
+several = st.lists(files, max_size=2).map(tuple)
 parts = (
     st.builds(Text, text=words)
-    | st.builds(Thought, text=words)
-    | st.builds(ToolCall, id=words, tool=words, arguments=words)
-    | st.builds(ToolResult, id=words, tool=words, text=words, failed=st.booleans())
+    | files
+    | st.builds(Thought, text=words, signature=maybe, sealed_by=maybe)
+    | st.builds(ToolCall, id=words, tool=words, arguments=words, signature=maybe, sealed_by=maybe)
+    | st.builds(ToolResult, id=words, tool=words, text=words, failed=st.booleans(), files=several)
 )
 values: dict[Any, st.SearchStrategy[Any]] = {
     Any: payloads,
@@ -46,6 +50,7 @@ values: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, Any] | None: st.none() | st.dictionaries(words, payloads, max_size=3),
     dict[str, str]: st.dictionaries(words, words, max_size=3),
     tuple[str, ...]: st.lists(words, max_size=3).map(tuple),
+    tuple[File, ...]: several,
     Message: st.builds(
         Message,
         role=st.sampled_from(["system", "user", "assistant", "tool"]),

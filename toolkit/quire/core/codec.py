@@ -15,13 +15,19 @@ from typing import Any, cast
 from pydantic_core import from_json, to_json, to_jsonable_python
 
 from quire.core.events import KINDS, Event, Unknown
-from quire.core.messages import Message, Part, Text, Thought, ToolCall, ToolResult
+from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.usage import Usage
 
 __all__ = ["decode", "encode", "from_record", "plain_part", "to_record"]
 
 _COMMON = ("seq", "at", "run", "span", "parent")
-_PARTS: dict[str, type[Part]] = {"text": Text, "thought": Thought, "call": ToolCall, "result": ToolResult}
+_PARTS: dict[str, type[Part]] = {
+    "text": Text,
+    "file": File,
+    "thought": Thought,
+    "call": ToolCall,
+    "result": ToolResult,
+}
 _PART_WORDS = {part: word for word, part in _PARTS.items()}
 
 
@@ -113,6 +119,8 @@ def _plain(value: Any) -> Any:
     match value:
         case Message():
             return {"role": value.role, "parts": [plain_part(part) for part in value.parts]}
+        case (File(), *_):
+            return [plain_part(file) for file in cast("tuple[File, ...]", value)]
         case Usage():
             return {name: count for name in Usage.__slots__ if (count := getattr(value, name)) is not None}
         case _:
@@ -126,8 +134,8 @@ def plain_part(part: Part) -> dict[str, Any]:
         >>> plain_part(Text(text="Hello"))
         {'is': 'text', 'text': 'Hello'}
     """
-    values = ((name, getattr(part, name)) for name in part.__slots__)
-    return {"is": _PART_WORDS[type(part)], **{name: value for name, value in values if value not in (None, False)}}
+    values = ((name, _plain(getattr(part, name))) for name in part.__slots__)
+    return {"is": _PART_WORDS[type(part)], **{name: value for name, value in values if value not in (None, False, ())}}
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -139,13 +147,15 @@ def _typed(name: str, value: Any) -> Any:
             return Usage(**_known(Usage, value))
         case "tools":
             return tuple(cast("list[str]", value))
+        case "files":
+            return tuple(File(**_known(File, record)) for record in cast("list[dict[str, Any]]", value))
         case _:
             return value
 
 
 def _typed_part(record: dict[str, Any]) -> Part | None:
     part = _PARTS.get(record["is"])
-    return part and part(**_known(part, record))
+    return part and part(**{name: _typed(name, value) for name, value in _known(part, record).items()})
 
 
 def _known(kind: type[Any], record: dict[str, Any]) -> dict[str, Any]:

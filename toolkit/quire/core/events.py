@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from quire.core.messages import Message
+from quire.core.messages import File, Message
 from quire.core.usage import Usage
 
 __all__ = [
@@ -228,6 +228,10 @@ class Responded(Event):
     cost_usd: float | None = None
     price_source: str | None = None
     simulated: bool = False
+    replayed: bool = False
+    """Whether the reply was recorded in an earlier run and played again."""
+    cached: bool = False
+    """Whether the same question had been answered before, so that nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +255,10 @@ class Returned(Event):
     result: Any = None
     error_type: str | None = None
     error: str | None = None
+    files: tuple[File, ...] = ()
+    """What it gave besides words."""
+    replayed: bool = False
+    """Whether the tool was not used, but gave what it had given in an earlier run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +269,7 @@ class Said(Event):
     sender: str
     role: str
     text: str
+    files: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

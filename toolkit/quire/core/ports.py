@@ -62,6 +62,8 @@ class ModelRequest:
     stop: tuple[str, ...] = ()
     reasoning: str | None = None
     """The provider's own word for its effort, such as `"low"`."""
+    must_use_tool: bool = False
+    """Whether words alone are no answer; only for a model whose `Abilities` include it."""
     stream: bool = False
     """Whether somebody is watching: the adapter then yields pieces as they arrive."""
 
@@ -86,6 +88,8 @@ class Answer:
     """The model that answered, if the provider names it."""
     cost_usd: float | None = None
     """What the provider itself says it cost, in US dollars."""
+    replayed: bool = False
+    """Whether it was not asked for now, but recorded earlier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +98,12 @@ class Abilities:
 
     output_schema: bool = True
     """It can be held to a JSON schema."""
+    output_schema_with_tools: bool = True
+    """It can be held to one also while it is offered tools."""
     tools: bool = True
     """It can be offered tools."""
+    must_use_tool: bool = True
+    """It can be made to use one of them."""
 
 
 class Model(Protocol):

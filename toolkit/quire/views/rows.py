@@ -35,7 +35,7 @@ from quire.core.events import (
     Succeeded,
     Unknown,
 )
-from quire.core.messages import Message, Part, Text, Thought, ToolCall, ToolResult
+from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.usage import Usage
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ _COMMON = frozenset({"kind", "seq", "at", "run", "span", "parent"})
 _MESSAGE = ("run", "seq", "at", "turn", "sender", "role", "kind", "text", "tool", "call_span", "tokens")
 _PART_KINDS: dict[type[Part], str] = {
     Text: "text",
+    File: "file",
     Thought: "thinking",
     ToolCall: "tool_call",
     ToolResult: "tool_result",
@@ -292,8 +293,15 @@ def _conversation(log: Reading) -> Iterator[Iterable[Any]]:
             yield _result(event, replies[agent] or 1)
 
 
-def _said(e: Said, turn: int) -> tuple[Any, ...]:
-    return e.run, e.seq, e.at, turn, e.sender, e.role, "text", e.text, None, None, None
+def _said(e: Said, turn: int) -> list[Any]:
+    files = [("file", str(file)) for file in e.files]
+    # Files without words are a message too; words that are not there are none.
+    parts = [("text", e.text), *files] if e.text or not files else files
+    return [value for kind, text in parts for value in _said_part(e, turn, kind, text)]
+
+
+def _said_part(e: Said, turn: int, kind: str, text: str) -> tuple[Any, ...]:
+    return e.run, e.seq, e.at, turn, e.sender, e.role, kind, text, None, None, None
 
 
 def _reply(e: Responded, turn: int, sender: str | None) -> list[Any]:
@@ -301,11 +309,21 @@ def _reply(e: Responded, turn: int, sender: str | None) -> list[Any]:
     rows: list[Any] = []
     # A reply without words is a message too, and has its tokens.
     for part in e.message.parts or (Text(text=""),):
-        text = part.arguments if isinstance(part, ToolCall) else part.text
+        text = _text_of(part)
         tool = part.tool if isinstance(part, ToolCall | ToolResult) else None
         rows += (e.run, e.seq, e.at, turn, sender, role, _PART_KINDS[type(part)], text, tool, e.span, tokens)
         tokens = None
     return rows
+
+
+def _text_of(part: Part) -> str:
+    match part:
+        case ToolCall():
+            return part.arguments
+        case File():
+            return str(part)
+        case _:
+            return part.text
 
 
 def _result(e: Returned, turn: int) -> tuple[Any, ...]:
@@ -365,7 +383,7 @@ def _value(field: dataclasses.Field[Any]) -> core_schema.CoreSchema:
     shape = core_schema.any_schema()
     if field.name == "message":
         shape = _shape(Message)
-    elif field.name == "parts":
+    elif field.name in ("parts", "files"):
         shape["serialization"] = core_schema.plain_serializer_function_ser_schema(_parts)
     elif field.name == "usage":
         shape = core_schema.nullable_schema(_shape(Usage))

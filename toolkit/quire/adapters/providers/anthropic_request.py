@@ -162,6 +162,8 @@ def _block(part: Part) -> dict[str, Any] | None:
             return _call(part)
         case ToolResult():
             return _result(part)
+        case _:
+            return None
 
 
 def _thought(part: Thought) -> dict[str, Any] | None:

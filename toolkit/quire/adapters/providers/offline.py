@@ -20,7 +20,7 @@ from pydantic_core import to_json
 from quire.adapters.providers.clues import Clues, first_sentence, flattened, sentences, spaced, stems
 from quire.adapters.providers.inventions import Inventor
 from quire.adapters.providers.loose import mapping, parsed, rows, text
-from quire.core.messages import Message, Part, Text, ToolCall, ToolResult
+from quire.core.messages import File, Message, Part, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer, Endpoint, FinishReason, ModelRequest, Piece, ToolForm
 from quire.core.usage import Usage
 
@@ -274,8 +274,17 @@ def _answer(request: ModelRequest, said: str, calls: list[ToolCall], finish: Fin
 
 
 def _content(message: Message) -> str:
-    called = "".join(call.tool + call.arguments for call in message.calls)
-    return called + "".join(part.text for part in message.parts if not isinstance(part, ToolCall))
+    return "".join(map(_content_of, message.parts))
+
+
+def _content_of(part: Part) -> str:
+    match part:
+        case ToolCall():
+            return part.tool + part.arguments
+        case File():
+            return str(part)
+        case _:
+            return part.text
 
 
 def _tokens(words: str) -> int:
