@@ -88,7 +88,7 @@ def test_what_another_try_can_help_is_tried_again(error):
 
 def test_nothing_is_tried_again_after_text_was_shown():
     broken = errors.StreamInterrupted("cut")
-    broken.partial = "Once upon"
+    broken.begun = True
     assert Retry(max_attempts=9).wait_after(1, broken) is None
     assert Retry(max_attempts=9, on=lambda error: True).wait_after(1, broken) is None
 

@@ -45,6 +45,9 @@ _Line: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
 class Reply:
     """What a server answered; readable until the `async with` block of `Target.post` ends."""
 
+    replayed = False
+    """Whether it was recorded earlier, and nobody was asked now."""
+
     def __init__(self, response: httpcore.Response, target: Target) -> None:
         self.status: int = response.status
         self._response = response

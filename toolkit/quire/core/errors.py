@@ -237,6 +237,11 @@ class RunNotFinished(QuireError):
 class ProviderError(QuireError):
     """A model's server refused, failed or vanished; `status` is its HTTP status and `body` what it said."""
 
+    partial: str = ""
+    """The words of the reply that had arrived."""
+    begun: bool = False
+    """Whether some of the reply has been shown, which cannot be taken back and said otherwise."""
+
     def __init__(
         self,
         what: str,
@@ -289,8 +294,6 @@ class ContentFiltered(ProviderError):
 
 class StreamInterrupted(ProviderError):
     """A reply broke off in the middle; `partial` is the text that had arrived."""
-
-    partial: str = ""
 
 
 class ProviderTimeout(ProviderError, TimeoutError):

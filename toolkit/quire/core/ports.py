@@ -67,6 +67,11 @@ class ModelRequest:
     stream: bool = False
     """Whether somebody is watching: the adapter then yields pieces as they arrive."""
 
+    @property
+    def calls(self) -> int:
+        """How many tools were asked for so far; a call that comes without an id is numbered on from there."""
+        return sum(len(message.calls) for message in self.messages)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:

@@ -77,7 +77,7 @@ class Retry:
 
     def wait_after(self, attempt: int, error: BaseException) -> float | None:
         """Return the seconds to wait after a failed attempt; `None` when there is no other."""
-        if attempt >= self.max_attempts or not self._can_help(error) or getattr(error, "partial", ""):
+        if attempt >= self.max_attempts or not self._can_help(error) or getattr(error, "begun", False):
             return None  # what has been shown of a reply cannot be taken back and said otherwise
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:

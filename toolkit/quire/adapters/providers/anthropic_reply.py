@@ -7,8 +7,8 @@ it, and closes it. The blocks are numbered, but some servers leave gaps, number 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
 from quire.adapters.providers.loose import mapping, rows, text, whole
@@ -37,6 +37,14 @@ _DELTAS = {
     "input_json_delta": ("tool_use", "partial_json"),
 }
 """What a delta adds to: the type of its block, and the name under which it has it."""
+
+
+_WITH_DATA = frozenset(
+    {"", "message_start", "content_block_start", "content_block_delta", "message_delta", "message_stop", "error"}
+)
+"""Events whose data must be readable; of the others, nothing is needed."""
+_STATUSES = {"invalid_request_error": 400, "not_found_error": 404}
+"""What an error inside a stream would have had as its status, where its type alone says too little."""
 
 
 @dataclass(slots=True)
@@ -73,6 +81,8 @@ class _Block:
 class MessageFold:
     """A reply as far as it has arrived."""
 
+    contents: ClassVar[str] = "content"
+
     calls_before: int = 0
     """How many calls the conversation has already; calls without an id are numbered on from there."""
     complaint: Complaint | None = None
@@ -99,11 +109,26 @@ class MessageFold:
         """The text that has arrived."""
         return "".join(words for block in self._blocks if block.type == "text" for words in block.words)
 
+    @property
+    def failure(self) -> str:
+        """What is wrong with a reply that came to its end: nothing; what goes wrong here is told as an error."""
+        return ""
+
+    def reads(self, name: str) -> bool:
+        """Whether the data of events of that name is needed."""
+        return name in _WITH_DATA
+
+    def complaint_of(self, data: Any) -> Complaint:
+        """Return what an error's body says."""
+        complaint = read_complaint(data)
+        told = next((status for name, status in _STATUSES.items() if name in complaint.codes), None)
+        return replace(complaint, status=complaint.status or told)
+
     def take(self, name: str, data: Any) -> list[Piece]:
         """Add one event of a stream and return the characters it brought; one of an unknown type changes nothing."""
         body = mapping(data)
         kind = text(body.get("type")) or name
-        self.complaint = read_complaint(body) if "error" in (kind, name) else complaint_in(body)
+        self.complaint = self.complaint_of(body) if "error" in (kind, name) else complaint_in(body)
         match kind:
             case "message_start":
                 self._begin(mapping(body.get("message")))
@@ -123,7 +148,7 @@ class MessageFold:
     def take_whole(self, data: Any) -> list[Piece]:
         """Add a reply that came whole and return its characters."""
         body = mapping(data)
-        self.complaint = read_complaint(body) if body.get("type") == "error" else complaint_in(data)
+        self.complaint = self.complaint_of(body) if body.get("type") == "error" else complaint_in(data)
         self.heard = isinstance(body.get("content"), list)
         self.done = self.heard
         self._begin(body)

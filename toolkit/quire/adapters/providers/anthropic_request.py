@@ -26,6 +26,8 @@ class ModelFacts:
     """Whether a reply can be held to a JSON schema."""
     adaptive: bool = False
     """Whether it decides itself how long to think, told an effort; the others are given a number of tokens."""
+    must_use_tool: bool = True
+    """Whether it can be made to use a tool."""
     max_tokens: int = 8192
     """The most tokens of a reply when nobody says: the API wants a number. What it thinks is added to it."""
 
@@ -38,6 +40,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], ModelFacts], ...] = tuple(
         # Claude 4 itself, with or without its date, and not 4-1 and what came later.
         (r"claude-(opus|sonnet|haiku)-4(-0)?(-latest|[-@]\d{8}|-v\d|$)", ModelFacts()),
         (r"claude-[a-z]+-4-[1-5](?!\d)", ModelFacts(output_schema=True)),
+        (r"claude-(fable|mythos)", ModelFacts(output_schema=True, adaptive=True, must_use_tool=False)),
         (r"claude-", ModelFacts(output_schema=True, adaptive=True)),
     )
 )

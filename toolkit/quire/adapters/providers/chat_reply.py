@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from quire.adapters.providers.complaints import Complaint, complaint_in
+from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
 from quire.adapters.providers.loose import mapping, number, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
 from quire.core.ports import Answer, FinishReason, Piece
@@ -81,6 +81,8 @@ class _Calls:
 class ReplyFold:
     """A reply as far as it has arrived."""
 
+    contents: ClassVar[str] = "choices"
+
     calls_before: int = 0
     """How many calls the conversation has already; calls without an id are numbered on from there."""
     complaint: Complaint | None = None
@@ -113,10 +115,29 @@ class ReplyFold:
         """The words in which the model declined."""
         return "".join(self._refusal)
 
-    def take(self, chunk: Any) -> list[Piece]:
-        """Add one chunk of a stream, or a whole reply, and return the characters it brought."""
-        self.complaint = complaint_in(chunk)
-        body = mapping(chunk)
+    @property
+    def failure(self) -> str:
+        """What is wrong with a reply that came to its end: nothing; what goes wrong here is told as an error."""
+        return ""
+
+    def reads(self, name: str) -> bool:  # noqa: ARG002 - events have no names here
+        """Whether the data of events of that name is needed."""
+        return True
+
+    def complaint_of(self, data: Any) -> Complaint:
+        """Return what an error's body says."""
+        return read_complaint(data)
+
+    def take_whole(self, data: Any) -> list[Piece]:
+        """Add a reply that came whole and return its characters."""
+        pieces = self.take("", data)
+        self.done = self.heard
+        return pieces
+
+    def take(self, name: str, data: Any) -> list[Piece]:
+        """Add one chunk of a stream and return the characters it brought."""
+        self.complaint = read_complaint(data) if name == "error" else complaint_in(data)
+        body = mapping(data)
         self._model = text(body.get("model")) or self._model
         self._count(body)
         # One choice was asked for; others, told apart by their index, are not ours.
@@ -141,7 +162,7 @@ class ReplyFold:
     def _choice(self, choice: dict[str, Any]) -> list[Piece]:
         self.heard = True
         self._finish = text(choice.get("finish_reason")) or self._finish
-        self.complaint = self.complaint or complaint_in(choice)
+        self.complaint = self.complaint or complaint_in(choice) or self._ended_badly()
         self._usage = usage_of(choice.get("usage")) or self._usage
         delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
         for fragment in rows(delta.get("tool_calls")):
@@ -150,6 +171,13 @@ class ReplyFold:
             self._calls.take({"index": 0, "function": delta["function_call"]})
         self._refusal.append(text(delta.get("refusal")))
         return self._pieces(delta)
+
+    def _ended_badly(self) -> Complaint | None:
+        if self._finish_reason() != "error":
+            return None
+        return Complaint(
+            message=f"the reply ended with {self._finish}", codes=frozenset({(self._finish or "").lower()})
+        )
 
     def _pieces(self, delta: dict[str, Any]) -> list[Piece]:
         thinking = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))

@@ -160,6 +160,8 @@ class Complaint:
     """Its code, type and state, in lower case."""
     status: int | None = None
     """The HTTP status it names itself, when it came inside a reply that had another."""
+    wait: float | None = None
+    """The seconds it asks to wait, where it says so outside of its words."""
 
 
 def read_complaint(body: Any) -> Complaint:
@@ -207,7 +209,7 @@ def to_error(
         body=complaint.message if filtered and complaint.message else shortened(body),
     )
     if isinstance(error, (RateLimited, Overloaded)):
-        error.retry_after = wait_named(headers or {}, complaint.message)
+        error.retry_after = wait_named(headers or {}, complaint.message, complaint.wait)
     return error
 
 
@@ -216,7 +218,7 @@ def shortened(words: str, most: int = _SHORT) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-def wait_named(headers: Mapping[str, str], message: str) -> float | None:
+def wait_named(headers: Mapping[str, str], message: str, told: float | None = None) -> float | None:
     """Return the seconds a server asks to wait; `None` if it does not say, or says zero.
 
     Example:
@@ -229,6 +231,7 @@ def wait_named(headers: Mapping[str, str], message: str) -> float | None:
         _amount(headers.get("retry-after-ms"), 0.001),
         _amount(headers.get("retry-after"), 1.0),
         _until(headers.get("retry-after")),
+        told,
         _in_words(message),
     )
     return next((seconds for seconds in named if seconds is not None and seconds > 0), None)

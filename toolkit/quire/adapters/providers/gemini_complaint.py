@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from quire.adapters.providers.complaints import read_complaint, to_error, wait_named
+from quire.adapters.providers.complaints import Complaint, read_complaint
 from quire.adapters.providers.loose import mapping, rows, text
-from quire.core.errors import ProviderError
 
-__all__ = ["google_error", "without"]
+__all__ = ["google_complaint"]
 
 _REASONS = {
     "API_KEY_INVALID": "invalid_api_key",
@@ -23,26 +21,19 @@ _REASONS = {
 _SPENT = re.compile(r"credits are depleted|spending (cap|limit)|\blimit: 0\b(?!\.)", re.IGNORECASE)
 
 
-def google_error(
-    body: Any, *, who: str, status: int, headers: Mapping[str, str], words: str, secret: str | None
-) -> ProviderError:
-    """Return the error to raise for one of Google's; `words` is the whole body, and `secret` is never repeated.
+def google_complaint(body: Any) -> Complaint:
+    """Return what one of Google's errors says.
 
     Example:
         >>> body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Slow down",
         ...     "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}]}}
-        >>> error = google_error(body, who="google:m", status=429, headers={}, words="", secret=None)
-        >>> type(error).__name__, error.retry_after
-        ('RateLimited', 7.0)
+        >>> google_complaint(body).wait
+        7.0
     """
     complaint = read_complaint(body)
     details = _details(body)
     codes = complaint.codes | _codes(details, complaint.message)
-    # The header goes first, as everywhere; Google puts the wait into the body.
-    delay = _delay(details) if wait_named(headers, "") is None else None
-    headers = {**headers, "retry-after": delay} if delay else headers
-    hidden = replace(complaint, message=without(secret, complaint.message), codes=codes)
-    return to_error(hidden, who=who, status=status, headers=headers, body=without(secret, words))
+    return replace(complaint, codes=codes, wait=_delay(details))
 
 
 def _details(body: Any) -> list[dict[str, Any]]:
@@ -59,11 +50,6 @@ def _codes(details: list[dict[str, Any]], message: str) -> set[str]:
     return codes
 
 
-def _delay(details: list[dict[str, Any]]) -> str | None:
+def _delay(details: list[dict[str, Any]]) -> float | None:
     named = (text(detail.get("retryDelay")) for detail in details)
-    return next((delay.removesuffix("s") for delay in named if re.fullmatch(r"\d+(\.\d+)?s", delay)), None)
-
-
-def without(secret: str | None, words: str) -> str:
-    """Return a text in which a key does not stand; some servers repeat a wrong one in full."""
-    return words.replace(secret, "[key]") if secret else words
+    return next((float(delay[:-1]) for delay in named if re.fullmatch(r"\d+(\.\d+)?s", delay)), None)

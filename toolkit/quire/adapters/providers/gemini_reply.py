@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from quire.adapters.providers.complaints import Complaint
+from quire.adapters.providers.gemini_complaint import google_complaint
 from quire.adapters.providers.gemini_request import made_id
 from quire.adapters.providers.loose import mapping, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
@@ -70,27 +72,32 @@ class _Asked:
 class GeminiFold:
     """A reply as far as it has arrived."""
 
+    contents: ClassVar[str] = "candidates"
+
     calls_before: int = 0
     """How many calls the conversation has already; calls without an id are numbered on from there."""
-    complaint: Any = None
-    """The body of an error that came in place of the reply, or in the middle of it."""
+    complaint: Complaint | None = None
+    """An error that came in place of the reply, or in the middle of it."""
     done: bool = False
     """Whether the server has said that this was all."""
-    heard: bool = False
-    """Whether there was a candidate at all."""
-    blocked: str = ""
+    refusal: str = ""
     """Why the prompt was not even read by the model."""
-    why: str = ""
-    """What is said about the end of the reply."""
     _parts: list[_Said | _Asked] = field(default_factory=list["_Said | _Asked"])
+    _heard: bool = False
     _finish: str = ""
+    _why: str = ""
     _usage: Usage | None = None
     _model: str | None = None
 
     @property
     def ended(self) -> bool:
         """Whether the reply is complete, so that nothing is lost if the connection is."""
-        return bool(self.done or self._finish or self.blocked)
+        return bool(self.done or self._finish or self.refusal)
+
+    @property
+    def heard(self) -> bool:
+        """Whether there was a candidate, or a reason why there is none."""
+        return self._heard or bool(self.refusal)
 
     @property
     def words(self) -> str:
@@ -103,20 +110,39 @@ class GeminiFold:
         """Why the reply is none, though its status says success; `""` if it is one."""
         finish = self._finish_reason()
         if finish == "error":
-            return f"ended its reply with {self._finish}"
+            return f"ended its reply with {self._finish}{self._why and ': '}{self._why}"
         nothing = not self.words and not any(isinstance(part, _Asked) for part in self._parts)
         return "sent a reply with nothing in it" if finish == "stop" and nothing else ""
 
-    def take(self, chunk: Any) -> list[Piece]:
-        """Add one chunk of a stream, or a whole reply, and return the characters it brought."""
+    def reads(self, name: str) -> bool:  # noqa: ARG002 - events have no names here
+        """Whether the data of events of that name is needed."""
+        return True
+
+    def complaint_of(self, data: Any) -> Complaint:
+        """Return what an error's body says."""
+        return google_complaint(data)
+
+    def take_whole(self, data: Any) -> list[Piece]:
+        """Add a reply that came whole, or as the array that Google streams when `alt=sse` got lost."""
+        pieces = self.take("", data)
+        self.done = self.heard and not isinstance(data, list)
+        return pieces
+
+    def take(self, name: str, data: Any) -> list[Piece]:
+        """Add one event of a stream and return the characters it brought."""
+        if name == "error":
+            self.complaint = google_complaint(data)
+        return [piece for chunk in (rows(data) or [data]) for piece in self._take(chunk)]
+
+    def _take(self, chunk: Any) -> list[Piece]:
         body = mapping(chunk)
         if body.get("error"):
-            self.complaint = chunk
+            self.complaint = google_complaint(chunk)
         self._model = text(body.get("modelVersion")) or self._model
         # Cumulative in streams: the last one counts, and is never added.
         self._usage = gemini_usage(body.get("usageMetadata")) or self._usage
         feedback = mapping(body.get("promptFeedback"))
-        self.blocked = text(feedback.get("blockReasonMessage")) or text(feedback.get("blockReason")) or self.blocked
+        self.refusal = text(feedback.get("blockReasonMessage")) or text(feedback.get("blockReason")) or self.refusal
         # One candidate was asked for; others, told apart by their index, are not ours.
         candidates = [mapping(candidate) for candidate in rows(body.get("candidates"))]
         return [piece for one in candidates if not one.get("index") for piece in self._candidate(one)]
@@ -132,9 +158,9 @@ class GeminiFold:
         return Answer(message=message, finish_reason=finish, usage=self._usage, model=self._model)
 
     def _candidate(self, candidate: dict[str, Any]) -> list[Piece]:
-        self.heard = True
+        self._heard = True
         self._finish = text(candidate.get("finishReason")) or self._finish
-        self.why = text(candidate.get("finishMessage")) or self.why
+        self._why = text(candidate.get("finishMessage")) or self._why
         pieces = [self._part(mapping(part)) for part in rows(mapping(candidate.get("content")).get("parts"))]
         return [piece for piece in pieces if piece and piece.text]
 

@@ -14,7 +14,7 @@ from quire.adapters.providers.loose import mapping, parsed, rows, text
 from quire.core.messages import Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.ports import ModelRequest, OutputForm, ToolForm
 
-__all__ = ["gemini_request", "gemini_schema", "made_id"]
+__all__ = ["before_3", "gemini_request", "gemini_schema", "made_id"]
 
 _Wire: TypeAlias = dict[str, Any]
 
@@ -24,6 +24,16 @@ _NO_SEAL = "skip_thought_signature_validator"
 """What Google accepts from Gemini 3 on in place of the seal of a call that another model made."""
 _BUDGETS = {"none": 0, "off": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 """Google's own translation of efforts, for models that only know a number of tokens."""
+
+
+def before_3(model: str) -> bool:
+    """Whether a model is older than Gemini 3, with which much has changed.
+
+    Example:
+        >>> before_3("gemini-2.5-flash"), before_3("gemini-flash-latest")
+        (True, False)
+    """
+    return bool(_BEFORE_3.search(model))
 
 
 def made_id(number: int) -> str:

@@ -75,6 +75,8 @@ SERVICES: dict[str, Service] = {
 """By the provider's name; a name that is not here is treated as `openai_compat`."""
 
 _VERSION = re.compile(r"/v\d+[a-z0-9]*(/|$)")
+_ENDING = re.compile(r"/(chat/completions|responses|messages)$")
+"""What people copy along with an address."""
 
 
 def service_for(endpoint: Endpoint) -> Service:
@@ -104,7 +106,7 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
         raise DefinitionError(
             f"{given!r} is not the address of a server.", remedy="It begins with http:// or https://."
         )
-    path = parts.path.rstrip("/").removesuffix("/chat/completions")
+    path = _ENDING.sub("", parts.path.rstrip("/"))
     # A path with a version of its own, such as /v1beta/openai, is somebody's choice.
     path = path if _VERSION.search(path) else f"{path}/{service.version}"
     return parts._replace(path=path, fragment="").geturl()
