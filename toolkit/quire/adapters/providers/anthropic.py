@@ -36,8 +36,8 @@ class Anthropic(Remote):
     def _address(self, url: str, *, stream: bool) -> str:  # noqa: ARG002 - the body says whether to stream
         return below(url, "/messages")
 
-    def _headers(self, key: str) -> dict[str, str]:
-        return {"anthropic-version": _VERSION} | ({"x-api-key": key} if key else {})
+    def _headers(self) -> dict[str, str]:
+        return {"anthropic-version": _VERSION}
 
     def _body(self, request: ModelRequest, url: str) -> dict[str, Any]:  # noqa: ARG002 - the same everywhere
         return messages_request(request, self.model)

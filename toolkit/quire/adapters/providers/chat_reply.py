@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from quire.adapters.providers.chat_thoughts import Details, ThinkTags
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
 from quire.adapters.providers.loose import mapping, number, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
@@ -85,12 +86,16 @@ class ReplyFold:
 
     calls_before: int = 0
     """How many calls the conversation has already; calls without an id are numbered on from there."""
+    sealed_by: str = ""
+    """Whose seal is on the reasoning that comes with one."""
     complaint: Complaint | None = None
     """An error that came in place of the reply, or in the middle of it."""
     done: bool = False
     """Whether the server has said that this was all."""
     heard: bool = False
     """Whether there was a choice at all."""
+    _tags: ThinkTags = field(default_factory=ThinkTags)
+    _details: Details = field(default_factory=Details)
     _words: list[str] = field(default_factory=list[str])
     _thoughts: list[str] = field(default_factory=list[str])
     _refusal: list[str] = field(default_factory=list[str])
@@ -149,8 +154,11 @@ class ReplyFold:
         finish = self._finish_reason()
         # Calls that were cut off are never carried out, nor those beside them: the model had not finished its turn.
         calls = [] if finish == "length" else self._named_calls()
-        said = [Thought(text="".join(self._thoughts)), Text(text=self.words)]
-        parts: list[Part] = [part for part in said if part.text]
+        self._keep(self._tags.rest())
+        seal = self._details.sealed()
+        thought = Thought(text="".join(self._thoughts), signature=seal, sealed_by=self.sealed_by if seal else None)
+        parts: list[Part] = [thought] if thought.text or seal else []
+        parts += [Text(text=self.words)] if self.words else []
         return Answer(
             message=Message(role="assistant", parts=(*parts, *calls)),
             finish_reason=finish,
@@ -181,9 +189,15 @@ class ReplyFold:
 
     def _pieces(self, delta: dict[str, Any]) -> list[Piece]:
         thinking = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))
+        details = self._details.take(rows(delta.get("reasoning_details")))
         content = delta.get("content")
-        pieces = [Piece(text=thinking, thinking=True), Piece(text=text(content))]
+        pieces = [Piece(text=thinking or details, thinking=True), *self._tags.take(text(content))]
         pieces += [_typed_piece(mapping(part)) for part in rows(content)]
+        if self._finish is not None:
+            pieces += self._tags.rest()
+        return self._keep(pieces)
+
+    def _keep(self, pieces: list[Piece]) -> list[Piece]:
         for piece in pieces:
             (self._thoughts if piece.thinking else self._words).append(piece.text)
         return [piece for piece in pieces if piece.text]

@@ -5,25 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from quire.adapters.providers.loose import parsed
+from quire.adapters.providers.files import data_url, kind_of, refused, told
+from quire.adapters.providers.loose import parsed, rows
 from quire.adapters.providers.services import Service
 from quire.adapters.providers.strict import strict_schema
-from quire.core.messages import Message, Text, Thought, ToolCall, ToolResult
+from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.ports import ModelRequest, OutputForm, ToolForm
 
-__all__ = ["chat_request"]
+__all__ = ["chat_request", "sealer"]
+
+_SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+
+
+def sealer(service: Service) -> str:
+    """Return whose seal is on what a service's models think."""
+    return service.prefix.lower()
 
 
 def chat_request(request: ModelRequest, model: str, service: Service, *, at_openai: bool) -> dict[str, Any]:
     """Return the body to send; `at_openai` says that it goes to OpenAI's own servers."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [wire for message in request.messages for wire in _messages(message, service)],
+        "messages": _messages(request.messages, service),
     }
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
+        if request.must_use_tool:
+            body["tool_choice"] = "required"
     if request.output is not None:
         body["response_format"] = _response_format(request.output)
     body |= _settings(request, service, at_openai=at_openai)
@@ -41,7 +52,7 @@ def _settings(request: ModelRequest, service: Service, *, at_openai: bool) -> di
         "max_completion_tokens" if at_openai else "max_tokens": request.max_tokens,
         "stop": list(request.stop) or None,
     }
-    if request.reasoning is not None and service.prefix == "OPENROUTER":
+    if request.reasoning is not None and service.nested_effort:
         settings["reasoning"] = {"effort": request.reasoning}
     else:
         settings["reasoning_effort"] = request.reasoning
@@ -61,12 +72,28 @@ def _response_format(output: OutputForm) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": form}
 
 
-def _messages(message: Message, service: Service) -> list[dict[str, Any]]:
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    wire = [_result(part, service) for part in results]
-    if not results or len(results) < len(message.parts):
-        wire.append(_spoken(message, service))
+def _messages(messages: tuple[Message, ...], service: Service) -> list[dict[str, Any]]:
+    wire: list[dict[str, Any]] = []
+    for message in _one_system(messages) if service.one_system else messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        wire += [_result(part, service) for part in results]
+        if not results or len(results) < len(message.parts):
+            wire.append(_spoken(message, service))
+        shown = [part for result in results if result.files for part in (Text(text=_shown(result)), *result.files)]
+        if shown:
+            # A tool's message has place for words only; what is to be seen comes from the user.
+            wire.append({"role": "user", "content": _content(shown, service)})
     return wire
+
+
+def _one_system(messages: tuple[Message, ...]) -> list[Message]:
+    said = [message.text for message in messages if message.role == "system"]
+    first = [Message.of("system", "\n\n".join(said))] if said else []
+    return [*first, *(message for message in messages if message.role != "system")]
+
+
+def _shown(result: ToolResult) -> str:
+    return f"What {result.tool} gave ({result.id}):"
 
 
 def _result(part: ToolResult, service: Service) -> dict[str, Any]:
@@ -76,15 +103,51 @@ def _result(part: ToolResult, service: Service) -> dict[str, Any]:
 def _spoken(message: Message, service: Service) -> dict[str, Any]:
     # Words left in a tool's message, and a tool's message without results, are for the model to read.
     role = "user" if message.role == "tool" else message.role
-    spoken = "".join(part.text for part in message.parts if isinstance(part, Text))
-    wire: dict[str, Any] = {"role": role, "content": spoken}
+    wire: dict[str, Any] = {"role": role, "content": _content(message.parts, service)}
     if message.calls:
-        wire["content"] = spoken or None
+        wire["content"] = wire["content"] or None
         wire["tool_calls"] = [_call(part, service) for part in message.calls]
-        thought = "".join(part.text for part in message.parts if isinstance(part, Thought))
-        if thought and service.returns_thoughts:
-            wire["reasoning_content"] = thought
-    return wire
+    return wire | _thoughts(message, service)
+
+
+def _content(parts: Iterable[Part], service: Service) -> str | list[dict[str, Any]]:
+    seen = [part for part in parts if isinstance(part, (Text, File))]
+    if not any(isinstance(part, File) for part in seen):
+        return "".join(part.text for part in seen if isinstance(part, Text))
+    return [
+        _file(part, service) if isinstance(part, File) else {"type": "text", "text": part.text}
+        for part in seen
+        if isinstance(part, File) or part.text
+    ]
+
+
+def _file(file: File, service: Service) -> dict[str, Any]:
+    kind = kind_of(file)
+    if kind == "text":
+        return {"type": "text", "text": told(file)}
+    if kind not in service.files:
+        raise refused(file, service.prefix.lower())
+    if kind == "image":
+        return {"type": "image_url", "image_url": {"url": data_url(file)}}
+    if kind == "audio" and file.data is not None and file.media_type in _SOUNDS:
+        return {"type": "input_audio", "input_audio": {"data": file.data, "format": _SOUNDS[file.media_type]}}
+    if kind == "document":
+        return {"type": "file", "file": {"filename": file.name or "document.pdf", "file_data": data_url(file)}}
+    raise refused(file, service.prefix.lower())
+
+
+def _thoughts(message: Message, service: Service) -> dict[str, Any]:
+    """Return what a service wants back of what its models thought; of others' thoughts, at most the words."""
+    thoughts = [part for part in message.parts if isinstance(part, Thought)]
+    sealed = [detail for part in thoughts if part.sealed_by == sealer(service) for detail in rows(_sealed(part))]
+    if sealed:
+        return {"reasoning_details": sealed}
+    words = "".join(part.text for part in thoughts)
+    return {"reasoning_content": words} if words and message.calls and service.returns_thoughts else {}
+
+
+def _sealed(part: Thought) -> Any:
+    return parsed(part.signature or "")
 
 
 def _call(part: ToolCall, service: Service) -> dict[str, Any]:

@@ -36,10 +36,6 @@ class Gemini(Remote):
         verb = "streamGenerateContent" if stream else "generateContent"
         return below(url, f"/{name}:{verb}", "alt=sse" if stream else "")
 
-    def _headers(self, key: str) -> dict[str, str]:
-        # Not in the address, which ends up in logs.
-        return {"x-goog-api-key": key} if key else {}
-
     def _body(self, request: ModelRequest, url: str) -> dict[str, Any]:  # noqa: ARG002 - the same everywhere
         return gemini_request(request, self.model)
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from quire.adapters.providers.chat_reply import ReplyFold
-from quire.adapters.providers.chat_request import chat_request
+from quire.adapters.providers.chat_request import chat_request, sealer
 from quire.adapters.providers.remote import Remote, below
 from quire.adapters.providers.services import service_for
 from quire.core.ports import Abilities, Endpoint, ModelRequest
@@ -28,17 +28,15 @@ class OpenAIChat(Remote):
 
     def __init__(self, endpoint: Endpoint) -> None:
         service = service_for(endpoint)
-        super().__init__(endpoint, service, Abilities(output_schema=service.output_schema))
+        abilities = Abilities(output_schema=service.output_schema, must_use_tool=service.must_use_tool)
+        super().__init__(endpoint, service, abilities)
 
     def _address(self, url: str, *, stream: bool) -> str:  # noqa: ARG002 - the body says whether to stream
         return below(url, "/chat/completions")
 
-    def _headers(self, key: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {key}"} if key else {}
-
     def _body(self, request: ModelRequest, url: str) -> dict[str, Any]:
-        at_openai = f".{urlsplit(url).hostname}".endswith(".openai.com")
+        at_openai = f".{urlsplit(url).hostname}".endswith((".openai.com", ".azure.com"))
         return chat_request(request, self.model, self._service, at_openai=at_openai)
 
     def _fold(self, request: ModelRequest) -> ReplyFold:
-        return ReplyFold(calls_before=request.calls)
+        return ReplyFold(calls_before=request.calls, sealed_by=sealer(self._service))

@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from quire.adapters.http import Reply, Target
 from quire.adapters.providers.complaints import Complaint, shortened, to_error
 from quire.adapters.providers.loose import parsed
-from quire.adapters.providers.services import Service, base_url, key_for
+from quire.adapters.providers.services import Service, base_url, key_for, key_headers
 from quire.adapters.sse import SentEvent, SSEDecoder
 from quire.core.errors import ContentFiltered, ProviderError, ProviderTimeout, StreamInterrupted
 from quire.core.ports import Abilities, Answer, Endpoint, ModelRequest, Piece
@@ -88,7 +88,7 @@ class Fold(Protocol):
 
 
 class Remote(ABC):
-    """A model that is asked over HTTP; a dialect implements the four methods at the end."""
+    """A model that is asked over HTTP; a dialect implements the three methods at the end."""
 
     simulated = False
 
@@ -233,13 +233,17 @@ class Remote(ABC):
     def _who(self) -> str:
         return f"{self.provider}:{self.model}"
 
+    def _headers(self) -> Mapping[str, str]:
+        """Return what goes with every request besides the key."""
+        return {}
+
     def _targets(self) -> tuple[str, dict[bool, Target]]:
         """Return the address below which everything is, and where to send, by whether a stream is wanted."""
         url = base_url(self._endpoint, self._service)
         key = key_for(self._endpoint, self._service, url)
         # The environment may have changed since the last call.
         if self._prepared is None or self._prepared[:2] != (url, key):
-            headers = self._headers(key) if key else self._headers("")
+            headers = {**self._headers(), **key_headers(self._service, key or "")}
             targets = {
                 stream: Target(self._address(url, stream=stream), headers, self._endpoint.timeout)
                 for stream in (False, True)
@@ -252,10 +256,6 @@ class Remote(ABC):
     @abstractmethod
     def _address(self, url: str, *, stream: bool) -> str:
         """Return where to send, below the address of the service."""
-
-    @abstractmethod
-    def _headers(self, key: str) -> Mapping[str, str]:
-        """Return the headers that go with every request; the key is empty where none is needed."""
 
     @abstractmethod
     def _body(self, request: ModelRequest, url: str) -> Mapping[str, Any]:
