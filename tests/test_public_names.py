@@ -19,6 +19,7 @@ def test_the_everyday_names():
     assert quire.__all__ == [
         "LLM",
         "Agent",
+        "File",
         "Pipeline",
         "Process",
         "Retry",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from quire.agents.agent import Agent
     from quire.agents.llm import LLM
     from quire.agents.tool import Tool
+    from quire.core.messages import File
     from quire.flow.pipeline import Pipeline
     from quire.flow.process import Process
     from quire.flow.step import Step
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LLM",
     "Agent",
+    "File",
     "Pipeline",
     "Process",
     "Retry",
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "LLM": "quire.agents.llm",
     "Agent": "quire.agents.agent",
+    "File": "quire.core.messages",
     "Pipeline": "quire.flow.pipeline",
     "Process": "quire.flow.process",
     "Retry": "quire.run.retry",
