@@ -167,7 +167,7 @@ async def test_many_at_once_do_not_mix():
     assert await asyncio.gather(*(agent.execute(f"q{n}") for n in range(20))) == [f"Q{n}" for n in range(20)]
 
 
-def test_another_model_serves_from_the_next_turn_on():
+def test_another_model_serves_the_next_run():
     first, second = ScriptedModel(["one", "never"], model="first"), ScriptedModel(["two"], model="second")
     agent = Agent(first, "x")
     assert agent.execute_sync("a") == "one"
@@ -179,18 +179,30 @@ def test_another_model_serves_from_the_next_turn_on():
         agent.llm = "gpt-4o"
 
 
-def test_a_turn_that_has_begun_stays_with_its_model():
-    second = ScriptedModel(["never"], model="second")
+def test_another_model_serves_the_next_question_of_a_turn_that_has_begun():
+    second = ScriptedModel([Verdict(label="b", score=0)], model="second", abilities=Abilities(output_schema=False))
 
     def swap(key: str) -> str:
         """Swap."""
         agent.llm = second
         return key
 
-    first = ScriptedModel([ToolUse("swap", {"key": "k"}), "one"], model="first")
-    agent = Agent(first, "x", tools=[swap])
-    assert agent.execute_sync("a") == "one"
-    assert second.requests == []
+    uses = [ToolUse("swap", {"key": "k"}), ToolUse("swap", {"key": "l"})]
+    first = ScriptedModel([uses, "never"], model="first")
+    agent = Agent(first, "Judge.", output=Verdict, tools=[swap])
+    run = agent.start("a")
+    assert run.wait().label == "b"
+    assert run.calls["model"].tolist() == ["first", "second"]
+    [before], [after] = first.requests, second.requests
+    assert [m.role for m in after.messages] == ["system", "user", "assistant", "tool"]
+    assert [call.arguments for call in after.messages[2].calls] == ['{"key": "k"}', '{"key": "l"}']
+    assert [part.text for part in after.messages[3].parts] == ["k", "l"]
+    assert (before.output.name, before.messages[0].text) == ("Verdict", "Judge.")
+    assert after.output is None
+    said = [event for event in run.past if event.kind == "said"]
+    assert [event.sender for event in said] == ["instructions", "input", "instructions"]
+    assert said[-1].text == after.messages[0].text
+    assert "JSON schema" in said[-1].text
 
 
 def test_words_are_streamed_only_to_who_watches():

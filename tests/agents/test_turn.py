@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from quire import errors
 from quire.agents import turn as turns
 from quire.core.messages import Message, Text, ToolCall, ToolResult
-from quire.core.ports import Answer, ToolForm
+from quire.core.ports import Abilities, Answer, ModelRequest, ToolForm
 
 
 class Verdict(BaseModel):
@@ -23,8 +23,6 @@ def rules(**changes):
         "agent": "judge",
         "output": Verdict,
         "tools": (FORM,),
-        "settings": {"temperature": 0.5},
-        "native_output": True,
         "output_attempts": 2,
         "max_tool_rounds": 3,
     }
@@ -47,31 +45,35 @@ def result(call):
 
 
 def played(answers, **changes):
-    """Return every want of a turn in which the model gives these answers."""
+    """Return every want of a turn in which the model gives these answers; of an Ask, the request."""
     turn, want = turns.begin(rules(**changes), "Judge.", "it")
-    wants = [want]
+    wants = [worded(turn, want)]
     for answer in answers:
         if not isinstance(want, turns.Ask):
             break
         turn, want = turns.heard(turn, answer)
-        wants.append(want)
+        wants.append(worded(turn, want))
         if isinstance(want, turns.Use):
             turn, want = turns.used(turn, [result(call) for call in want.calls])
-            wants.append(want)
+            wants.append(worded(turn, want))
     return wants
 
 
+def worded(turn, want):
+    return turns.request(turn, Abilities(), {"temperature": 0.5}) if isinstance(want, turns.Ask) else want
+
+
 def test_a_turn_from_question_to_value():
-    ask, done = played([says('{"score": 3}')])
-    assert [message.role for message in ask.request.messages] == ["system", "user"]
-    assert (ask.request.temperature, ask.request.tools, ask.request.output.name) == (0.5, (FORM,), "Verdict")
+    request, done = played([says('{"score": 3}')])
+    assert [message.role for message in request.messages] == ["system", "user"]
+    assert (request.temperature, request.tools, request.output.name) == (0.5, (FORM,), "Verdict")
     assert done == turns.Done(value=Verdict(score=3))
 
 
 def test_tools_are_used_and_their_results_go_back_in_order():
     _, use, again, done = played([asks("look", "find"), says('{"score": 3}')])
     assert [call.tool for call in use.calls] == ["look", "find"]
-    assert [part.text for part in again.request.messages[-1].parts] == ["look found", "find found"]
+    assert [part.text for part in again.messages[-1].parts] == ["look found", "find found"]
     assert isinstance(done, turns.Done)
 
 
@@ -79,6 +81,19 @@ def test_the_same_answers_lead_to_the_same_wants():
     answers = [asks("look"), says("nonsense"), asks("look", "find"), says('{"score": 3}')]
     assert played(answers) == played(answers)
     assert isinstance(played(answers)[-1], turns.Done)
+
+
+def test_the_same_turn_is_worded_for_each_model_as_it_needs_it():
+    turn, _ = turns.begin(rules(), "Judge.", "it")
+    turn, _ = turns.heard(turn, asks("look", "find"))
+    turn, _ = turns.used(turn, [result(call) for call in turn.messages[-1].calls])
+    held = turns.request(turn, Abilities(), {"temperature": 0.5})
+    told = turns.request(turn, Abilities(output_schema=False), {"max_tokens": 9})
+    assert (held.output.name, held.messages[0].text, held.temperature) == ("Verdict", "Judge.", 0.5)
+    assert (told.output, told.temperature, told.max_tokens) == (None, None, 9)
+    assert told.messages[0].text.startswith("Judge.\n\n")
+    assert '"score"' in told.messages[0].text
+    assert held.messages[1:] == told.messages[1:]
 
 
 @given(
@@ -89,13 +104,13 @@ def test_the_same_answers_lead_to_the_same_wants():
 def test_every_turn_ends_within_its_limits(answers):
     wants = played(answers)
     uses = [want for want in wants if isinstance(want, turns.Use)]
-    complaints = [want for want in wants if isinstance(want, turns.Ask) and want.said]
+    requests = [want for want in wants if isinstance(want, ModelRequest)]
     assert len(uses) <= 3
-    assert len(complaints) <= 1
-    assert all(isinstance(want, turns.Ask | turns.Use) for want in wants[:-1])
+    assert sum(message.role == "user" for message in requests[-1].messages) <= 2
+    assert all(isinstance(want, ModelRequest | turns.Use) for want in wants[:-1])
     if len(answers) > 5:
         assert isinstance(wants[-1], turns.Done | turns.Broken)
-    lengths = [len(want.request.messages) for want in wants if isinstance(want, turns.Ask)]
+    lengths = [len(request.messages) for request in requests]
     assert lengths == sorted(set(lengths))
 
 

@@ -5,29 +5,27 @@ from __future__ import annotations
 import asyncio
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from pydantic_core import from_json
 
 from quire.agents import turn as turns
+from quire.agents.asking import Minutes, ask, speaker
 from quire.agents.llm import LLM
 from quire.agents.tool import Offer, Tool, as_tool
 from quire.core.errors import DefinitionError
-from quire.core.events import Said
 from quire.core.messages import ToolCall, ToolResult
-from quire.core.ports import Answer, Model, ModelRequest
+from quire.core.ports import Model
 from quire.core.schema import checked, fields_of, render, type_name
-from quire.core.usage import Usage
 from quire.flow.compose import Composable
 from quire.flow.forecast import UNKNOWN, Estimate, History, Range, from_history, from_prompt
 from quire.run import bridge
-from quire.run.calls import ask_model, priced, use_tool
+from quire.run.calls import use_tool
 from quire.run.context import Context
 from quire.run.definitions import define, place_key
 from quire.run.naming import calling_place
-from quire.run.prices import list_price
-from quire.run.retry import Retry, retrying
+from quire.run.retry import Retry
 from quire.run.runnable import Runnable, parts_of
 from quire.views.shapes import AgentHead, AgentSnapshot, AgentTool, Facts, Graph
 
@@ -83,7 +81,7 @@ class Agent(Composable[Any, Any]):
 
     @property
     def llm(self) -> LLM | Model:
-        """The model it asks; a new one serves from the next turn on."""
+        """The model it asks; a new one serves from the next question on and is told the whole conversation."""
         return self._llm
 
     @llm.setter
@@ -114,18 +112,13 @@ class Agent(Composable[Any, Any]):
         return self.input is str and bool(fields_of(kind))
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        llm = self.llm  # another may take its place before this turn is over
-        model, settings = _opened(llm)
-        text = self._rendered(input)
-        turn, want = turns.begin(self._rules(model, settings), self.instructions, text)
-        self._say(ctx, "instructions", "system", turn.messages[0].text)
-        self._say(ctx, "input", "user", text)
+        turn, want = turns.begin(self._rules(), self.instructions, self._rendered(input))
+        minutes = Minutes(ctx)
         while True:
             match want:
                 case turns.Ask():
-                    if want.said is not None:
-                        self._say(ctx, "validation", "user", want.said)
-                    answer = await _ask(llm, model, want.request, self.retry, ctx)
+                    # Another model may have taken its place since the last answer.
+                    answer = await ask(self.llm, partial(turns.request, turn), self.retry, minutes, ctx)
                     turn, want = turns.heard(turn, answer)
                 case turns.Use():
                     turn, want = turns.used(turn, await self._use(want.calls, ctx))
@@ -134,13 +127,11 @@ class Agent(Composable[Any, Any]):
                 case turns.Broken():
                     raise want.error
 
-    def _rules(self, model: Model, settings: dict[str, Any]) -> turns.Rules:
+    def _rules(self) -> turns.Rules:
         return turns.Rules(
             agent=self.name,
             output=self.output,
             tools=tuple(offer.form for offer in self._offers.values()),
-            settings=settings,
-            native_output=model.abilities.output_schema,
             output_attempts=self.output_attempts,
             max_tool_rounds=self.max_tool_rounds,
         )
@@ -150,9 +141,6 @@ class Agent(Composable[Any, Any]):
         if len(parts) == 1:
             return render(value)
         return "\n\n".join(f"{type_name(kind)}:\n{render(part)}" for kind, part in zip(parts, value, strict=True))
-
-    def _say(self, ctx: Context, sender: str, role: str, text: str) -> None:
-        ctx.log.emit(Said, ctx.log.new_span(), ctx.span, sender=sender, role=role, text=text)
 
     async def _use(self, calls: tuple[ToolCall, ...], ctx: Context) -> list[ToolResult]:
         if len(calls) == 1:
@@ -185,15 +173,15 @@ class Agent(Composable[Any, Any]):
         known = from_history(node, self.kind, history)
         if known is not None and known.calls.high:
             return [known]
-        model, settings = _opened(self.llm)
+        who = speaker(self.llm)
         given = UNKNOWN if value is UNKNOWN else self._rendered(value)
         forms = "".join(str(offer.form.parameters) + offer.form.description for offer in self._offers.values())
         calls = Range(1, 2, 1 + self.max_tool_rounds) if self._offers else Range(1, 1, self.output_attempts)
         if self.output is str and not self._offers:
             calls = Range(1, 1, 1)
         prompt = f"{self.instructions}{forms}"
-        most, price = settings.get("max_tokens"), _prices(self.llm, model)
-        return [from_prompt(node, prompt, given, calls=calls, max_tokens=most, price=price)]
+        most = who.settings.get("max_tokens")
+        return [from_prompt(node, prompt, given, calls=calls, max_tokens=most, price=who.cost)]
 
     # How it looks
 
@@ -210,6 +198,9 @@ class Agent(Composable[Any, Any]):
     def facts(self) -> Facts:
         """Return what an inspector says about it."""
         facts: Facts = {"model": self.llm.model, "instructions": self.instructions, **super().facts()}
+        others = _stand_ins(self.llm)
+        if others:
+            facts["limits"] = others
         if self._offers:
             facts["tools"] = list(self._offers)
         return facts
@@ -234,34 +225,22 @@ class Agent(Composable[Any, Any]):
             tools=[_row(offer) for offer in self._offers.values()],
             output=[{"name": name, "type": kind} for name, kind in fields_of(self.output)]
             or [{"name": "reply", "type": self.output_name}],
-            limits=[
-                ("rounds", f"{self.max_tool_rounds} of tools"),
-                ("tries", f"{self.output_attempts} for a valid reply"),
-            ],
+            limits=self._limits(),
             reach=[],
         )
 
-
-def _opened(llm: LLM | Model) -> tuple[Model, dict[str, Any]]:
-    return (llm.open(), llm.settings()) if isinstance(llm, LLM) else (llm, {})
-
-
-async def _ask(llm: LLM | Model, model: Model, request: ModelRequest, retry: Retry | None, ctx: Context) -> Answer:
-    if ctx.watched:
-        request = replace(request, stream=True)
-    price = llm.price if isinstance(llm, LLM) else None
-    if retry is None:
-        return await ask_model(model, request, ctx, price)
-    return await retrying(retry, lambda: ask_model(model, request, ctx, price), ctx)
+    def _limits(self) -> list[tuple[str, str]]:
+        others = _stand_ins(self.llm)
+        return [
+            ("rounds", f"{self.max_tool_rounds} of tools"),
+            ("tries", f"{self.output_attempts} for a valid reply"),
+            *([("overload", others)] if others else ()),
+        ]
 
 
-def _prices(llm: LLM | Model, model: Model) -> Callable[[Usage], float | None]:
-    if model.simulated:
-        return lambda _: 0.0
-    price = llm.price if isinstance(llm, LLM) else None
-    if price is not None:
-        return lambda usage: priced(usage, price)
-    return lambda usage: list_price(model.provider, model.model, usage)
+def _stand_ins(llm: LLM | Model) -> str | None:
+    others = llm.stand_ins if isinstance(llm, LLM) else ()
+    return f"else {', '.join(others)}" if others else None
 
 
 def _is_simulated(llm: LLM | Model) -> bool:

@@ -33,12 +33,20 @@ class LLM:
     the environment (`OPENAI_API_KEY`, ...). `LLM("offline")` needs neither key nor network: its words
     are simulated, and every view says so.
 
+    `fallback` is another `LLM`, with settings and a fallback of its own, or any model. It is asked when
+    the server of this one is in trouble: overloaded, limiting the rate, silent, out of reach, cut off
+    before the first word, or failing with a status of 500 or above. An agent's `retry` is used up first.
+    What another server would say as well is never passed on: a wrong key, a used-up quota, a prompt that
+    is too long, a request that is refused. Each attempt is a call of its own in `run.calls`.
+
     Raises:
         DefinitionError: no such model can be meant, or a setting makes no sense.
 
     Example:
         >>> LLM("offline").with_(temperature=0.2).temperature
         0.2
+        >>> LLM("claude-haiku-4-5", fallback=LLM("gpt-4o-mini")).stand_ins
+        ('gpt-4o-mini',)
     """
 
     model: str
@@ -55,9 +63,12 @@ class LLM:
     stop: tuple[str, ...] = field(default=(), kw_only=True)
     price: Mapping[str, float] | None = field(default=None, kw_only=True, hash=False)
     """US dollars per million tokens: `{"input": 0.15, "output": 0.60}`, optionally `cached_input`."""
+    fallback: LLM | Model | None = field(default=None, kw_only=True)
+    """Who is asked when the server of this one is in trouble."""
 
     def __post_init__(self) -> None:
         self._check_model()
+        self._check_fallback()
         for name, least, most in (("temperature", 0, 2), ("max_tokens", 1, None), ("timeout", 0, None)):
             _check_number(name, getattr(self, name), least, most)
         if self.timeout == 0:
@@ -80,6 +91,27 @@ class LLM:
             message = f"Nobody is known to serve a model called {self.model!r}."
             remedy = f'Say who does, LLM("{model}", provider="..."), or where, LLM("{model}", base_url="http://...").'
             raise DefinitionError(message, remedy=remedy)
+
+    def _check_fallback(self) -> None:
+        other = self.fallback
+        if other is None:
+            return
+        if not isinstance(other, LLM) and not hasattr(other, "ask"):
+            message = f"LLM(fallback={other!r}) has no model to ask."
+            raise DefinitionError(message, remedy='LLM("claude-haiku-4-5", fallback=LLM("gpt-4o-mini"))')
+        alone = self.with_(fallback=None)
+        while isinstance(other, LLM):
+            if other.with_(fallback=None) == alone:
+                message = f"LLM({self.model!r}) falls back on itself."
+                raise DefinitionError(message, remedy="To ask the same model again, give the agent retry=3.")
+            other = other.fallback
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """The models that are asked in its place, in order."""
+        if self.fallback is None:
+            return ()
+        return self.fallback.model, *(self.fallback.stand_ins if isinstance(self.fallback, LLM) else ())
 
     def _resolved(self) -> tuple[str | None, str]:
         """Return who serves it and its name there."""

@@ -4,22 +4,24 @@
     Answer with calls  -> Use     -> their results -> Ask
     Answer without     -> Done, or Ask again with the complaint, or Broken
 
-Nothing here awaits, reads a clock or touches a log, so a turn can be replayed from its record.
+Which model is asked, and what it can do, is no part of the turn: `request` words the conversation so far
+for whoever is asked next, who may be another than before. Nothing here awaits, reads a clock or touches
+a log, so a turn can be replayed from its record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from quire.agents.parse import form_of, instruction_for, parse
 from quire.core.errors import ContentFiltered, OutputValidationError, QuireError, ToolRoundsExceeded
 from quire.core.messages import Message, ToolCall, ToolResult
-from quire.core.ports import Answer, ModelRequest, ToolForm
+from quire.core.ports import Abilities, Answer, ModelRequest, ToolForm
 from quire.core.schema import type_name
 
-__all__ = ["Ask", "Broken", "Done", "Rules", "Turn", "Use", "Want", "begin", "heard", "used"]
+__all__ = ["Ask", "Broken", "Done", "Rules", "Turn", "Use", "Want", "begin", "heard", "request", "used"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +31,6 @@ class Rules:
     agent: str
     output: Any
     tools: tuple[ToolForm, ...]
-    settings: dict[str, Any]
-    native_output: bool
-    """Whether the model can be held to a schema; otherwise it is asked in words."""
     output_attempts: int
     max_tool_rounds: int
 
@@ -48,11 +47,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """Ask the model."""
-
-    request: ModelRequest
-    said: str | None = None
-    """Words that were added to the conversation and must be recorded first."""
+    """Ask a model: `request` has the words for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +76,17 @@ Want: TypeAlias = Ask | Use | Done | Broken
 
 def begin(rules: Rules, instructions: str, text: str) -> tuple[Turn, Want]:
     """Open a turn with the instructions and what the user said."""
-    form = form_of(rules.output)
-    if form is not None and not rules.native_output:
-        instructions = f"{instructions}\n\n{instruction_for(form)}"
     messages = (Message.of("system", instructions), Message.of("user", text))
-    turn = Turn(rules=rules, messages=messages)
-    return turn, _ask(turn)
+    return Turn(rules=rules, messages=messages), Ask()
+
+
+def request(turn: Turn, abilities: Abilities, settings: Mapping[str, Any]) -> ModelRequest:
+    """Word the conversation so far for a model that can do this and is set like that."""
+    form, (instructions, *said) = form_of(turn.rules.output), turn.messages
+    if form is not None and not abilities.output_schema:
+        # It cannot be held to a schema, so it is asked in words.
+        instructions, form = Message.of("system", f"{instructions.text}\n\n{instruction_for(form)}"), None
+    return ModelRequest(messages=(instructions, *said), tools=turn.rules.tools, output=form, **settings)
 
 
 def heard(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
@@ -99,8 +99,7 @@ def heard(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
 
 def used(turn: Turn, results: Sequence[ToolResult]) -> tuple[Turn, Want]:
     """Take the results of the tools into account, in the order they were asked for."""
-    turn = replace(turn, messages=(*turn.messages, Message(role="tool", parts=tuple(results))))
-    return turn, _ask(turn)
+    return replace(turn, messages=(*turn.messages, Message(role="tool", parts=tuple(results)))), Ask()
 
 
 def _asked_for_tools(turn: Turn, calls: tuple[ToolCall, ...]) -> tuple[Turn, Want]:
@@ -130,8 +129,7 @@ def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
     if turn.attempts >= rules.output_attempts:
         return turn, Broken(error=_invalid(turn, text, problem))
     complaint = f"That does not fit what was asked for:\n{problem}\nReply again, with the whole corrected JSON alone."
-    turn = replace(turn, messages=(*turn.messages, Message.of("user", complaint)))
-    return turn, _ask(turn, said=complaint)
+    return replace(turn, messages=(*turn.messages, Message.of("user", complaint))), Ask()
 
 
 def _invalid(turn: Turn, text: str, problem: str) -> OutputValidationError:
@@ -139,14 +137,3 @@ def _invalid(turn: Turn, text: str, problem: str) -> OutputValidationError:
     what = f"`{turn.rules.agent}` was asked for {type_name(turn.rules.output)} and replied {times} with something else."
     remedy = f"{problem}\nAllow more tries with output_attempts=, or say in the instructions what each field means."
     return OutputValidationError(what, remedy=remedy, raw=text)
-
-
-def _ask(turn: Turn, said: str | None = None) -> Ask:
-    rules = turn.rules
-    request = ModelRequest(
-        messages=turn.messages,
-        tools=rules.tools,
-        output=form_of(rules.output) if rules.native_output else None,
-        **rules.settings,
-    )
-    return Ask(request=request, said=said)

@@ -1,0 +1,126 @@
+"""Asking the model an agent has at the moment, and those who stand in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from quire.agents.llm import LLM
+from quire.core.errors import (
+    Overloaded,
+    ProviderError,
+    ProviderTimeout,
+    ProviderUnreachable,
+    RateLimited,
+    StreamInterrupted,
+)
+from quire.core.events import Rescued, Said
+from quire.core.messages import Message
+from quire.core.ports import Abilities, Answer, Model, ModelRequest
+from quire.core.usage import Usage
+from quire.run.calls import ask_model, priced
+from quire.run.context import Context
+from quire.run.prices import list_price
+from quire.run.retry import Retry, retrying
+
+__all__ = ["Minutes", "Speaker", "ask", "speaker"]
+
+Wording: TypeAlias = Callable[[Abilities, Mapping[str, Any]], ModelRequest]
+"""Words the conversation so far for a model that can do this and is set like that."""
+
+_TROUBLE = (Overloaded, RateLimited, ProviderTimeout, ProviderUnreachable, StreamInterrupted)
+"""A server's own trouble, which another server may not have."""
+
+_SERVERS_FAULT = 500
+"""The HTTP status from which on it is the server's fault, and not the request's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """A model that is ready to be asked, with all that its `LLM` says of it."""
+
+    model: Model
+    settings: Mapping[str, Any]
+    """Fields of the `ModelRequest`."""
+    price: Mapping[str, float] | None = None
+    fallback: LLM | Model | None = None
+    """Who is asked when its server is in trouble."""
+
+    def cost(self, usage: Usage) -> float | None:
+        """Return what usage is expected to cost in US dollars; `None` if nobody knows."""
+        if self.model.simulated:
+            return 0.0
+        if self.price is not None:
+            return priced(usage, self.price)
+        return list_price(self.model.provider, self.model.model, usage)
+
+
+def speaker(llm: LLM | Model) -> Speaker:
+    """Return whom an agent's `llm` stands for."""
+    if not isinstance(llm, LLM):
+        return Speaker(model=llm, settings={})
+    return Speaker(model=llm.open(), settings=llm.settings(), price=llm.price, fallback=llm.fallback)
+
+
+class Minutes:
+    """Keeps the record of what is said to an agent's models, each thing once and before they are asked."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._instructions = ""
+        self._known = 1
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Record what is new since the last question: words to a model, which no event of its own tells of."""
+        instructions, *said = messages
+        # Each model is told in its own way what to reply with.
+        if instructions.text != self._instructions:
+            self._say("instructions", instructions)
+            self._instructions = instructions.text
+        for number, message in enumerate(said, 1):
+            if number >= self._known and message.role == "user":
+                self._say("input" if number == 1 else "validation", message)
+        self._known = len(messages)
+
+    def _say(self, sender: str, message: Message) -> None:
+        log = self._context.log
+        log.emit(Said, log.new_span(), self._context.span, sender=sender, role=message.role, text=message.text)
+
+
+async def ask(llm: LLM | Model, wording: Wording, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:
+    """Return the model's answer, or that of its fallback if the model's server is in trouble.
+
+    The fallback is asked when `retry` is used up, and only if nothing of a reply has been shown. It gets the
+    conversation as it is, in its own wording and with its own settings. Every attempt is a call of its own.
+    """
+    who = speaker(llm)
+    try:
+        return await _ask(who, wording, retry, minutes, context)
+    except ProviderError as error:
+        if who.fallback is None or error.begun or not _is_trouble(error):
+            raise
+        context.log.emit(
+            Rescued,
+            context.span,
+            context.parent,
+            by=who.fallback.model,
+            error_type=type(error).__name__,
+            error=error.what,
+        )
+        # Here, not further down: should the other fail too, its error shows this one as its context.
+        return await ask(who.fallback, wording, retry, minutes, context)
+
+
+async def _ask(who: Speaker, wording: Wording, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:
+    request = wording(who.model.abilities, who.settings)
+    minutes.take(request.messages)
+    if context.watched:
+        request = replace(request, stream=True)
+    if retry is None:
+        return await ask_model(who.model, request, context, who.price)
+    return await retrying(retry, lambda: ask_model(who.model, request, context, who.price), context)
+
+
+def _is_trouble(error: ProviderError) -> bool:
+    return isinstance(error, _TROUBLE) or (type(error) is ProviderError and (error.status or 0) >= _SERVERS_FAULT)
