@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from quire import Agent, Pipeline, Step, Tool, current_context, errors
+from quire import Agent, Pipeline, Process, Step, Tool, current_context, errors
 from quire.core.messages import ToolResult
+from quire.core.ports import ToolForm
 from quire.testing import ScriptedModel, ToolUse
 from tests.kit import Draft, Outline, Question, ends, kinds, output_of, tasks_left
 
@@ -89,6 +91,40 @@ def test_a_name_no_provider_would_take_is_made_fit():
         return key
 
     assert told([look], ToolUse("look_up__fast_", {"key": "k"})) == [("k", False)]
+
+
+def test_parameters_that_only_data_knows_are_told_as_they_are_and_come_as_a_dict():
+    schema = {
+        "type": "object",
+        "$defs": {"Place": {"type": "string", "enum": ["Kyoto"]}},
+        "properties": {"to": {"$ref": "#/$defs/Place"}, "nights": {"type": "integer"}},
+        "required": ["to"],
+    }
+
+    async def call(arguments: dict[str, Any]) -> str:
+        return f"booked {arguments}"
+
+    book = Tool(call, name="book", description="Book a journey.", parameters=schema)
+    agent, model = agent_with([book], [ToolUse("book", {"to": "Kyoto"}), ToolUse("book", "[1]")], "done")
+    assert agent.execute_sync("go") == "done"
+    assert model.requests[0].tools == (ToolForm(name="book", description="Book a journey.", parameters=schema),)
+    assert results(model)[0].text == "booked {'to': 'Kyoto'}"
+    assert results(model)[1].text.startswith("ValueError: value: Input should be an object")
+    assert agent.card()["tools"][0]["takes"] == "to, nights"
+
+
+async def test_parameters_that_only_data_knows_can_be_wired_by_name():
+    async def call(arguments: dict[str, Any]) -> str:
+        return f"{arguments['text']} {arguments.get('times')}"
+
+    shout = Tool(call, name="shout", parameters={"properties": {"text": {}, "times": {}}, "required": ["text"]})
+    process = Process(input=Question)
+    process.add(shout, inputs={"text": process.given.text, "times": 3})
+    assert await process.execute(Question(text="hey")) == "hey 3"
+    with pytest.raises(errors.RegistrationError, match="volume"):
+        Process(input=Question).add(shout, inputs={"text": "a", "volume": 3})
+    with pytest.raises(errors.RegistrationError, match="text"):
+        Process(input=Question).add(shout, inputs={"times": 3})
 
 
 def test_a_plain_function_is_a_tool():
@@ -350,6 +386,10 @@ def yields(key: str) -> str:
     yield key
 
 
+def book_by_name(to: str, by: str) -> str:
+    return to + by
+
+
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
@@ -360,6 +400,8 @@ def yields(key: str) -> str:
         ("text", {}, "needs a function"),
         (add._function, {"timeout": 0}, "leaves no time"),
         (add._function, {"timeout": -1}, "leaves no time"),
+        (lambda: 1, {"parameters": {}}, "what it returns"),
+        (book_by_name, {"parameters": {}}, "takes to, by, and has parameters= of its own"),
     ],
 )
 def test_what_cannot_be_a_tool_is_refused_where_it_is_written(function, options, message):

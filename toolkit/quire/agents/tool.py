@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from quire.run.definitions import define, function_key, latest
 from quire.run.runnable import Runnable
 from quire.run.threads import in_thread
 
-__all__ = ["Offer", "Tool", "as_tool"]
+__all__ = ["Offer", "Tool", "as_tool", "offered_name"]
 
 O = TypeVar("O")  # noqa: E741
 
@@ -40,8 +40,11 @@ class Tool(Composable[Any, O]):
     What it raises is told to the model, unless it raises `quire.errors.Stop`. A tool can also be run
     by itself and be a step of a pipeline.
 
+    Where only data says what a tool takes, `parameters` is the JSON schema that the model is told; the
+    function then has one parameter and gets the arguments as a dict, which nobody has checked against it.
+
     Raises:
-        DefinitionError: an annotation is missing.
+        DefinitionError: an annotation is missing, or an argument makes no sense.
 
     Example:
         >>> @Tool
@@ -61,10 +64,11 @@ class Tool(Composable[Any, O]):
         name: str | None = None,
         description: str | None = None,
         timeout: float | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Any:
         """Allow `@Tool` as well as `@Tool(timeout=...)`."""
         if function is None:
-            return partial(cls, name=name, description=description, timeout=timeout)
+            return partial(cls, name=name, description=description, timeout=timeout, parameters=parameters)
         return super().__new__(cls)
 
     def __init__(
@@ -74,6 +78,7 @@ class Tool(Composable[Any, O]):
         name: str | None = None,
         description: str | None = None,
         timeout: float | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
         if not callable(function):
             message = f"Tool needs a function, not {function!r}."
@@ -87,11 +92,11 @@ class Tool(Composable[Any, O]):
         self.name = name or getattr(function, "__name__", "tool")
         self.description = description or inspect.getdoc(function) or ""
         self.timeout = timeout
+        self.parameters = None if parameters is None else dict(parameters)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
         define(self, function_key(function, self.name))
-        self._only = _only_model(inputs)
-        self.input = inputs[self._only] if self._only else _arguments_model(function, self.name)
+        self._only, self.input = _input(function, inputs, self.name, self.parameters)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any run."""
@@ -105,7 +110,16 @@ class Tool(Composable[Any, O]):
     @property
     def takes_text(self) -> str:
         """Its parameters as a reader sees them: `order_id: int`."""
+        if self.parameters is not None:
+            return ", ".join(self.fields())
         return ", ".join(f"{name}: {type_name(field.annotation)}" for name, field in self.input.model_fields.items())
+
+    def fields(self) -> dict[str, tuple[Any, bool]]:
+        """Return what its input can be put together from: per name the type, and whether it is needed."""
+        if self.parameters is None:
+            return super().fields()
+        needed = self.parameters.get("required") or ()
+        return {name: (Any, name in needed) for name in self.parameters.get("properties") or {}}
 
     async def called(self, value: Any) -> O:
         """Do it, within the tool's own time."""
@@ -117,7 +131,7 @@ class Tool(Composable[Any, O]):
             if not timer.expired():
                 raise
             message = f"`{self.name}` was not finished after {self.timeout:g} s."
-            raise DeadlineExceeded(message, remedy="Give it more with @Tool(timeout=...), in seconds.") from None
+            raise DeadlineExceeded(message, remedy="Give it more with timeout=, in seconds.") from None
 
     async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
         return await self.called(input)
@@ -126,6 +140,19 @@ class Tool(Composable[Any, O]):
         given = {self._only: value} if self._only else {name: getattr(value, name) for name in self.input.model_fields}
         call = partial(self._function, **given)
         return await call() if self._is_async else await in_thread(call)
+
+
+def _input(
+    function: Callable[..., Any], inputs: dict[str, Any], name: str, parameters: dict[str, Any] | None
+) -> tuple[str | None, Any]:
+    """Return which of a function's parameters gets the whole input, if one does, and the type of the input."""
+    if parameters is None:
+        only = _only_model(inputs)
+        return only, inputs[only] if only else _arguments_model(function, name)
+    if len(inputs) != 1:
+        message = f"Tool `{name}` takes {', '.join(inputs) or 'nothing'}, and has parameters= of its own."
+        raise DefinitionError(message, remedy="Let it take them as one dict: def call(arguments: dict[str, Any]).")
+    return next(iter(inputs)), dict[str, Any]
 
 
 def _only_model(inputs: dict[str, Any]) -> str | None:
@@ -166,12 +193,22 @@ def as_tool(thing: Any) -> Runnable[Any, Any]:
     raise DefinitionError(message, remedy="Give a function with typed parameters, a Tool, or any runnable.")
 
 
+def offered_name(name: str) -> str:
+    """Return a name as every provider takes it: at most 64 letters, digits, `_` and `-`.
+
+    Example:
+        >>> offered_name("look up (fast)")
+        'look_up__fast_'
+    """
+    return _BAD_IN_NAME.sub("_", name)[:64]
+
+
 class Offer:
     """A runnable as it is offered to a model."""
 
     def __init__(self, runnable: Runnable[Any, Any]) -> None:
         self.runnable = runnable
-        self.name = _BAD_IN_NAME.sub("_", runnable.name)[:64]
+        self.name = offered_name(runnable.name)
 
     @cached_property
     def _is_object(self) -> bool:
@@ -180,9 +217,10 @@ class Offer:
     @cached_property
     def form(self) -> ToolForm:
         """What the model is told."""
-        schema = json_schema(self.runnable.input)
-        if not self._is_object:
-            schema = wrapped("input", schema)
+        schema = self.runnable.parameters if isinstance(self.runnable, Tool) else None
+        if schema is None:
+            schema = json_schema(self.runnable.input)
+            schema = schema if self._is_object else wrapped("input", schema)
         description: str = getattr(self.runnable, "description", "") or f"{self.runnable!s}"
         return ToolForm(name=self.name, description=description, parameters=schema)
 
