@@ -39,6 +39,7 @@ __all__ = [
     "test_the_answer_comes_once_and_last",
 ]
 
+REMEMBERED = {"cache_control": {"type": "ephemeral"}}
 HELLO = (Message.of("system", "Be brief."), Message.of("user", "Hello"))
 WEATHER = ToolForm(name="get_weather", description="Weather.", parameters={"type": "object", "properties": {}})
 COUNTED = {"input_tokens": 12, "output_tokens": 3}
@@ -134,7 +135,7 @@ async def test_the_request_is_what_the_api_documents():
     assert asked.json == {
         "model": CLAUDE,
         "max_tokens": 9,
-        "system": "Be brief.",
+        "system": [{"type": "text", "text": "Be brief.", **REMEMBERED}],
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
         "tools": [{"name": "get_weather", "description": "Weather.", "input_schema": WEATHER.parameters}],
         "temperature": 0.0,
@@ -215,7 +216,7 @@ def test_calls_and_results_are_blocks_in_their_order():
         {"type": "tool_result", "tool_use_id": "b", "content": "It failed.", "is_error": True},
         {"type": "tool_result", "tool_use_id": "c", "content": "bad", "is_error": True},
         {"type": "text", "text": "And:"},
-        {"type": "text", "text": "Go on."},
+        {"type": "text", "text": "Go on.", **REMEMBERED},
     ]
 
 
@@ -235,8 +236,11 @@ def test_words_that_are_none_are_not_sent():
 
 
 def test_only_sealed_thoughts_go_back():
-    parts = Thought(text="Mine.", signature="s=="), Thought(text="", signature="x"), Thought(text="A stranger's.")
-    (said,) = turns(("assistant", *parts, Thought(text="", signature="data", redacted=True), Text(text="Hi")))
+    own = {"sealed_by": "anthropic"}
+    parts = Thought(text="Mine.", signature="s==", **own), Thought(text="", signature="x", **own), Thought(text="Bare.")
+    strange = Thought(text="A stranger's.", signature="s", sealed_by="gemini")
+    closed = Thought(text="", signature="data", redacted=True, **own)
+    (said,) = turns(("assistant", *parts, strange, closed, Text(text="Hi")))
     assert said["content"] == [
         {"type": "thinking", "thinking": "Mine.", "signature": "s=="},
         {"type": "thinking", "thinking": "", "signature": "x"},
@@ -307,8 +311,9 @@ TOLD_NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node", "
 def test_what_does_not_fit_is_asked_for_in_words(schema: dict[str, Any]):
     body = sent(output=OutputForm(name="A", schema=schema))
     assert "output_config" not in body
-    assert body["system"].startswith("Be brief.\n\nReply with JSON alone")
-    assert body["system"].endswith(json.dumps(schema))
+    (system,) = body["system"]
+    assert system["text"].startswith("Be brief.\n\nReply with JSON alone")
+    assert system["text"].endswith(json.dumps(schema))
 
 
 def test_the_root_is_an_object_itself():
@@ -457,9 +462,9 @@ async def test_a_call_that_was_cut_off_is_not_made(word: str, *, stream: bool):
 
 
 THOUGHTS: tuple[Part, ...] = (
-    Thought(text="Hm, ", signature="c2Vh\u2028bA=="),
-    Thought(text="", signature="EmwK/+==", redacted=True),
-    Thought(text="", signature="empty"),
+    Thought(text="Hm, ", signature="c2Vh\u2028bA==", sealed_by="anthropic"),
+    Thought(text="", signature="EmwK/+==", redacted=True, sealed_by="anthropic"),
+    Thought(text="", signature="empty", sealed_by="anthropic"),
     ToolCall(id="a", tool="x", arguments="{}"),
 )
 BLOCKS = [

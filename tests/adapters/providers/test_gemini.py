@@ -125,10 +125,9 @@ def test_a_shape_is_asked_for():
     assert body_for("gemini-2.5-pro", output=SHAPE)["generationConfig"] == config
 
 
-def test_a_model_that_refuses_a_shape_beside_tools_is_told_it():
-    body = body_for("gemini-2.5-pro", output=SHAPE, tools=(WEATHER,))
-    assert "generationConfig" not in body
-    assert json.dumps(PARAMETERS) in body["systemInstruction"]["parts"][-1]["text"]
+@pytest.mark.parametrize(("name", "can"), [("gemini-2.5-pro", False), ("gemini-3-flash", True)])
+def test_who_takes_a_shape_beside_tools(name: str, can: bool):
+    assert Gemini(Endpoint(provider="google", model=name)).abilities.output_schema_with_tools is can
 
 
 def test_tools_are_declared():
@@ -142,7 +141,7 @@ def test_results_stand_together_in_the_order_of_the_calls():
             role="assistant",
             parts=(
                 Text(text="Let me see."),
-                ToolCall(id="call_1", tool="a", arguments='{"n": 1}', signature="S"),
+                ToolCall(id="call_1", tool="a", arguments='{"n": 1}', signature="S", sealed_by="gemini"),
                 ToolCall(id="given", tool="b", arguments="{broken"),
                 ToolCall(id="call_3", tool="a", arguments=""),
             ),
@@ -181,7 +180,7 @@ def test_calls_of_another_model_have_a_seal_where_one_is_required(name: str, sea
         role="assistant",
         parts=(
             Thought(text="Hm.", signature="sealed elsewhere"),
-            Thought(text="", signature="closed", redacted=True),
+            Thought(text="", signature="closed", redacted=True, sealed_by="anthropic"),
             ToolCall(id="x1", tool="a", arguments="{}"),
             ToolCall(id="x2", tool="a", arguments="{}"),
         ),
@@ -329,7 +328,7 @@ async def test_calls_without_ids_are_numbered_on_and_those_with_one_keep_it(*, s
     _, answer, _ = await ask(reply, stream=stream, messages=(*HELLO, before))
     assert answer.finish_reason == "tool_calls"
     assert answer.message.calls == (
-        ToolCall(id="call_2", tool="get_weather", arguments='{"city": "Zürich"}', signature="S"),
+        ToolCall(id="call_2", tool="get_weather", arguments='{"city": "Zürich"}', signature="S", sealed_by="gemini"),
         ToolCall(id="own", tool="get_weather", arguments="{}"),
         ToolCall(id="call_4", tool="get_weather", arguments="{}"),
         ToolCall(id="call_5", tool="get_weather", arguments="{}"),

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from quire.adapters.providers.anthropic_request import SEALER
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
 from quire.adapters.providers.loose import mapping, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
@@ -65,9 +66,9 @@ class _Block:
             case "text" if said:
                 return Text(text=said)
             case "thinking" if said or self.signature:
-                return Thought(text=said, signature=self.signature)
+                return Thought(text=said, signature=self.signature, sealed_by=SEALER if self.signature else None)
             case "redacted_thinking" if self.signature:
-                return Thought(text="", signature=self.signature, redacted=True)
+                return Thought(text="", signature=self.signature, redacted=True, sealed_by=SEALER)
             case _:
                 return None
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quire.adapters.providers.anthropic_schema import native_schema
+from quire.adapters.providers.files import kind_of, refused
 from quire.adapters.providers.loose import mapping, parsed
 from quire.adapters.providers.services import SERVICES
 from quire.core.errors import InvalidRequest
-from quire.core.messages import Message, Part, Text, Thought, ToolCall, ToolResult
+from quire.core.messages import File, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.ports import ModelRequest, ToolForm
 
-__all__ = ["ModelFacts", "facts_of", "messages_request"]
+__all__ = ["SEALER", "ModelFacts", "facts_of", "messages_request"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +29,24 @@ class ModelFacts:
     """Whether it decides itself how long to think, told an effort; the others are given a number of tokens."""
     must_use_tool: bool = True
     """Whether it can be made to use a tool."""
+    prompt_cache: bool = False
+    """Whether it can be asked to remember the beginning of a prompt."""
     max_tokens: int = 8192
     """The most tokens of a reply when nobody says: the API wants a number. What it thinks is added to it."""
 
 
+_CLAUDE = ModelFacts(prompt_cache=True)
+
 _BY_NAME: tuple[tuple[re.Pattern[str], ModelFacts], ...] = tuple(
     (re.compile(pattern), facts)
     for pattern, facts in (
-        (r"claude-(instant|2|3-(opus|sonnet|haiku))", ModelFacts(max_tokens=4096)),
-        (r"claude-3", ModelFacts()),
+        (r"claude-(instant|2|3-(opus|sonnet|haiku))", ModelFacts(prompt_cache=True, max_tokens=4096)),
+        (r"claude-3", _CLAUDE),
         # Claude 4 itself, with or without its date, and not 4-1 and what came later.
-        (r"claude-(opus|sonnet|haiku)-4(-0)?(-latest|[-@]\d{8}|-v\d|$)", ModelFacts()),
-        (r"claude-[a-z]+-4-[1-5](?!\d)", ModelFacts(output_schema=True)),
-        (r"claude-(fable|mythos)", ModelFacts(output_schema=True, adaptive=True, must_use_tool=False)),
-        (r"claude-", ModelFacts(output_schema=True, adaptive=True)),
+        (r"claude-(opus|sonnet|haiku)-4(-0)?(-latest|[-@]\d{8}|-v\d|$)", _CLAUDE),
+        (r"claude-[a-z]+-4-[1-5](?!\d)", replace(_CLAUDE, output_schema=True)),
+        (r"claude-(fable|mythos)", replace(_CLAUDE, output_schema=True, adaptive=True, must_use_tool=False)),
+        (r"claude-", replace(_CLAUDE, output_schema=True, adaptive=True)),
     )
 )
 """The first that matches; a model of another maker, behind an address that speaks this API, matches none."""
@@ -49,6 +54,9 @@ _BY_NAME: tuple[tuple[re.Pattern[str], ModelFacts], ...] = tuple(
 _BUDGETS = {"low": 1024, "medium": 4096, "high": 16384}
 """Tokens to think with, by effort, for models that are given a number."""
 _LEAST_BUDGET = 1024
+_CACHED = {"cache_control": {"type": "ephemeral"}}
+SEALER = "anthropic"
+"""Whose seal is on what these models think."""
 
 
 def facts_of(model: str) -> ModelFacts:
@@ -72,15 +80,18 @@ def messages_request(request: ModelRequest, model: str) -> dict[str, Any]:
     """
     facts = facts_of(model)
     native = native_schema(request.output.schema) if request.output else None
+    thinking = _thinking(request, facts)
     body = {
         "model": model,
         "max_tokens": _most_tokens(request, facts),
-        "system": _system(request, native),
-        "messages": _turns(request.messages),
+        "system": _system(request, facts, native),
+        "messages": _turns(request, facts),
         "tools": [_tool(tool) for tool in request.tools],
+        # A model that thinks cannot be made to use a tool.
+        "tool_choice": {"type": "any"} if request.must_use_tool and not thinking else {},
         "temperature": request.temperature,
         "stop_sequences": list(request.stop),
-        "thinking": _thinking(request, facts),
+        "thinking": thinking,
         "output_config": _output_config(request, facts, native),
         "stream": request.stream or None,
     }
@@ -97,13 +108,16 @@ def _most_tokens(request: ModelRequest, facts: ModelFacts) -> int:
     return facts.max_tokens + (budget or _BUDGETS["high"])
 
 
-def _system(request: ModelRequest, native: dict[str, Any] | None) -> str:
+def _system(request: ModelRequest, facts: ModelFacts, native: dict[str, Any] | None) -> str | list[dict[str, Any]]:
     said = [message.text for message in request.messages if message.role == "system"]
     if request.output is not None and native is None:
         # A shape the API cannot enforce, such as a mapping with any keys, is asked for in words.
         schema = json.dumps(request.output.schema, ensure_ascii=False)
         said.append(f"Reply with JSON alone, no other words, that fits this JSON schema:\n{schema}")
-    return "\n\n".join(words for words in said if words.strip())
+    words = "\n\n".join(words for words in said if words.strip())
+    # Tools and instructions stay the same from call to call, so the provider is asked to remember them; what is too
+    # short for its cache costs nothing more.
+    return [{"type": "text", "text": words, **_CACHED}] if words and facts.prompt_cache else words
 
 
 def _thinking(request: ModelRequest, facts: ModelFacts) -> dict[str, Any]:
@@ -132,9 +146,9 @@ def _tool(tool: ToolForm) -> dict[str, Any]:
     return {"name": tool.name, **described, "input_schema": {"type": "object", **tool.parameters}}
 
 
-def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _turns(request: ModelRequest, facts: ModelFacts) -> list[dict[str, Any]]:
     turns: list[tuple[str, list[dict[str, Any]]]] = []
-    for message in messages:
+    for message in request.messages:
         role = "assistant" if message.role == "assistant" else "user"
         blocks = [block for part in message.parts if (block := _block(part))] if message.role != "system" else []
         # The turns alternate: the results of several tools, and what was said beside them, are one.
@@ -142,7 +156,11 @@ def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
             turns[-1][1].extend(blocks)
         elif blocks:
             turns.append((role, blocks))
-    return [{"role": role, "content": _results_first(blocks)} for role, blocks in turns]
+    turns = [(role, _results_first(blocks)) for role, blocks in turns]
+    if request.calls and facts.prompt_cache and turns[-1][0] == "user":
+        # A turn with tools goes on from here: the next call reads all of this from the cache.
+        turns[-1][1][-1].update(_CACHED)
+    return [{"role": role, "content": blocks} for role, blocks in turns]
 
 
 def _results_first(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -165,13 +183,13 @@ def _block(part: Part) -> dict[str, Any] | None:
             return _call(part)
         case ToolResult():
             return _result(part)
-        case _:
-            return None
+        case File():
+            return _file(part)
 
 
 def _thought(part: Thought) -> dict[str, Any] | None:
-    # Without its seal it is another provider's, or was cut off, and would be refused.
-    if part.signature is None:
+    # Without the API's own seal it is another provider's, or was cut off, and would be refused.
+    if part.signature is None or part.sealed_by != SEALER:
         return None
     if part.redacted:
         return {"type": "redacted_thinking", "data": part.signature}
@@ -185,12 +203,37 @@ def _call(part: ToolCall) -> dict[str, Any]:
     return {"type": "tool_use", "id": _call_id(part.id), "name": part.tool, "input": arguments}
 
 
+def _file(file: File) -> dict[str, Any]:
+    match kind_of(file):
+        case "image":
+            return {"type": "image", "source": _source(file)}
+        case "document" if file.media_type == "application/pdf":
+            return {"type": "document", "source": _source(file), **_title(file)}
+        case "text":
+            words = {"type": "text", "media_type": "text/plain", "data": file.content.decode("utf-8", "replace")}
+            return {"type": "document", "source": words, **_title(file)}
+        case _:
+            raise refused(file, SEALER)
+
+
+def _source(file: File) -> dict[str, Any]:
+    if file.url is not None:
+        return {"type": "url", "url": file.url}
+    return {"type": "base64", "media_type": file.media_type, "data": file.data}
+
+
+def _title(file: File) -> dict[str, str]:
+    return {"title": file.name} if file.name else {}
+
+
 def _result(part: ToolResult) -> dict[str, Any]:
-    wire: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(part.id), "content": part.text}
-    if part.failed:
-        # An error without words is refused.
-        wire |= {"content": part.text if part.text.strip() else "It failed.", "is_error": True}
-    return wire
+    # An error without words is refused.
+    words = "It failed." if part.failed and not part.text.strip() else part.text
+    wire: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(part.id), "content": words}
+    if part.files:
+        said = [{"type": "text", "text": words}] if words.strip() else []
+        wire["content"] = [*said, *map(_file, part.files)]
+    return {**wire, "is_error": True} if part.failed else wire
 
 
 def _call_id(written: str) -> str:

@@ -31,45 +31,45 @@ class ThinkTags:
         self._tag: str | None = _OPEN
         """The tag that may come next; `None` once only words can."""
         self._trims = False
-        """Whether the empty lines between thoughts and words are still to be dropped."""
+        """Whether the empty lines behind a tag are still to be dropped."""
 
     def take(self, said: str) -> list[Piece]:
         """Return what is certain with some more of the text."""
-        if self._tag is None:
-            return [Piece(text=self._first_words(said))] if said else []
         self._waiting += said
-        pieces = self._opened() if self._tag == _OPEN else []
-        return pieces + (self._thought() if self._tag == _CLOSE else [])
+        if self._tag == _OPEN:
+            self._open()
+        pieces = self._thought() if self._tag == _CLOSE else []
+        return pieces + self._rest(thinking=False) if self._tag is None else pieces
 
     def rest(self) -> list[Piece]:
         """Return what was kept back, at the end of the text."""
-        kept, self._waiting = self._waiting, ""
         thinking, self._tag = self._tag == _CLOSE, None
-        return [Piece(text=kept, thinking=thinking)] if kept else []
+        return self._rest(thinking=thinking)
 
-    def _opened(self) -> list[Piece]:
+    def _open(self) -> None:
         begun = self._waiting.lstrip()
         if begun.startswith(_OPEN):
-            self._waiting, self._tag = begun.removeprefix(_OPEN).lstrip("\n"), _CLOSE
-            return []
-        # Spaces, or the beginning of a tag, may still become one.
-        return [] if _OPEN.startswith(begun) else self.rest()
+            self._waiting, self._tag, self._trims = begun.removeprefix(_OPEN), _CLOSE, True
+        elif not _OPEN.startswith(begun):
+            # Spaces, and the beginning of a tag, may still become one; this cannot.
+            self._tag = None
 
     def _thought(self) -> list[Piece]:
-        thought, tag, words = self._waiting.partition(_CLOSE)
-        if tag:
-            self._waiting, self._tag = "", None
-            self._trims = True
-            return [Piece(text=thought, thinking=True), Piece(text=self._first_words(words))]
-        kept = _overlap(thought, _CLOSE)
-        self._waiting = thought[len(thought) - kept :]
-        return [Piece(text=thought[: len(thought) - kept], thinking=True)]
+        thought, closed, words = self._waiting.partition(_CLOSE)
+        kept = 0 if closed else _overlap(thought, _CLOSE)
+        self._waiting = thought[: len(thought) - kept]
+        pieces = self._rest(thinking=True)
+        self._waiting = words if closed else thought[len(thought) - kept :]
+        if closed:
+            self._tag, self._trims = None, True
+        return pieces
 
-    def _first_words(self, said: str) -> str:
+    def _rest(self, *, thinking: bool) -> list[Piece]:
+        said, self._waiting = self._waiting, ""
         if self._trims:
             said = said.lstrip("\n")
             self._trims = not said
-        return said
+        return [Piece(text=said, thinking=thinking)] if said else []
 
 
 def _overlap(words: str, tag: str) -> int:

@@ -2,8 +2,7 @@
 
 Gemini seals parts of its replies (`thoughtSignature`) and wants the seals back on the very same parts, so parts are
 kept in order and a sealed part is never joined with another. The seal of a call is the call's `signature`. Words
-have no place for one: theirs follows them at once, as a `Thought` without words. That also tells Google's seals from
-other providers', whose sealed thoughts have words or stand alone; Gemini would refuse them.
+have no place for one: theirs follows them at once, as a `Thought` without words.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 from quire.adapters.providers.complaints import Complaint
 from quire.adapters.providers.gemini_complaint import google_complaint
-from quire.adapters.providers.gemini_request import made_id
+from quire.adapters.providers.gemini_request import SEALER, made_id
 from quire.adapters.providers.loose import mapping, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
 from quire.core.ports import Answer, FinishReason, Piece
@@ -56,7 +55,7 @@ class _Said:
         words = "".join(self.words)
         said = Thought(text=words) if self.thinking else Text(text=words)
         if self.seal:
-            return [said, Thought(text="", signature=self.seal, redacted=True)]
+            return [said, Thought(text="", signature=self.seal, redacted=True, sealed_by=SEALER)]
         return [said] if words else []
 
 
@@ -199,7 +198,11 @@ class GeminiFold:
             number += 1
             unique = part.id if part.id and part.id not in seen else made_id(number)
             seen.add(unique)
-            parts.append(ToolCall(id=unique, tool=part.tool, arguments=part.arguments, signature=part.seal))
+            sealer = SEALER if part.seal else None
+            called = ToolCall(
+                id=unique, tool=part.tool, arguments=part.arguments, signature=part.seal, sealed_by=sealer
+            )
+            parts.append(called)
         return parts
 
 

@@ -10,15 +10,18 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from quire.adapters.providers.files import kind_of, told
 from quire.adapters.providers.loose import mapping, parsed, rows, text
-from quire.core.messages import Message, Part, Text, Thought, ToolCall, ToolResult
-from quire.core.ports import ModelRequest, OutputForm, ToolForm
+from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
+from quire.core.ports import ModelRequest, ToolForm
 
-__all__ = ["before_3", "gemini_request", "gemini_schema", "made_id"]
+__all__ = ["SEALER", "before_3", "gemini_request", "gemini_schema", "made_id"]
 
 _Wire: TypeAlias = dict[str, Any]
 
 _BEFORE_3 = re.compile(r"(^|/)gemini-[12]\b")
+SEALER = "gemini"
+"""Whose seal is on what these models think."""
 _MADE = re.compile(r"call_\d+")
 _NO_SEAL = "skip_thought_signature_validator"
 """What Google accepts from Gemini 3 on in place of the seal of a call that another model made."""
@@ -50,10 +53,7 @@ def gemini_request(request: ModelRequest, model: str) -> _Wire:
     """Return the body to send."""
     system = [{"text": message.text} for message in request.messages if message.role == "system" and message.text]
     settings = _settings(request, model)
-    if request.output is not None and request.tools and _BEFORE_3.search(model):
-        # These models refuse a schema beside tools: they are told the shape, and it is checked afterwards.
-        system.append({"text": _told(request.output)})
-    elif request.output is not None:
+    if request.output is not None:
         settings["responseMimeType"] = "application/json"
         settings["responseJsonSchema"] = gemini_schema(request.output.schema)
     body: _Wire = {"contents": _contents(request.messages, model)}
@@ -62,6 +62,7 @@ def gemini_request(request: ModelRequest, model: str) -> _Wire:
         body["contents"], system = [{"role": "user", "parts": system}], []
     body |= {"systemInstruction": {"parts": system}} if system else {}
     body |= {"tools": [{"functionDeclarations": [_tool(tool) for tool in request.tools]}]} if request.tools else {}
+    body |= {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}} if request.must_use_tool else {}
     body |= {"generationConfig": settings} if settings else {}
     return body
 
@@ -85,11 +86,6 @@ def _thinking(effort: str, model: str) -> _Wire:
     if budget is None:
         return {"thinkingLevel": word, "includeThoughts": True}
     return {"thinkingBudget": budget, "includeThoughts": budget != 0}
-
-
-def _told(output: OutputForm) -> str:
-    schema = json.dumps(output.schema, ensure_ascii=False)
-    return f"Your final answer must be JSON that fits this schema, and nothing else:\n{schema}"
 
 
 def _tool(tool: ToolForm) -> _Wire:
@@ -132,8 +128,8 @@ def _results(waiting: list[ToolResult], order: dict[str, int]) -> Iterator[Messa
 
 def _content(turn: Message, model: str) -> _Wire:
     if turn.role != "assistant":
-        return {"role": "user", "parts": [_given(part) for part in turn.parts if isinstance(part, (Text, ToolResult))]}
-    unsealed = turn.calls and not any(call.signature for call in turn.calls)
+        return {"role": "user", "parts": [wire for part in turn.parts for wire in _given(part)]}
+    unsealed = turn.calls and not any(_seal(call) for call in turn.calls)
     parts = _own(turn.parts)
     if unsealed and "gemini" in model and not _BEFORE_3.search(model):
         # Of parallel calls only the first has a seal; without any, Gemini 3 refuses the conversation.
@@ -141,25 +137,42 @@ def _content(turn: Message, model: str) -> _Wire:
     return {"role": "model", "parts": parts}
 
 
-def _given(part: Text | ToolResult) -> _Wire:
-    if isinstance(part, Text):
-        return {"text": part.text}
-    response = {"error" if part.failed else "output": part.text}
-    return {"functionResponse": {**_id(part.id), "name": part.tool, "response": response}}
+def _given(part: Part) -> list[_Wire]:
+    match part:
+        case Text():
+            return [{"text": part.text}]
+        case File():
+            return [_file(part)]
+        case ToolResult():
+            response = {"error" if part.failed else "output": part.text}
+            given = {"functionResponse": {**_id(part.id), "name": part.tool, "response": response}}
+            return [given, *map(_file, part.files)]
+        case _:
+            return []
+
+
+def _file(file: File) -> _Wire:
+    if kind_of(file) == "text":
+        return {"text": told(file)}
+    if file.data is None:
+        return {"fileData": {"mimeType": file.media_type, "fileUri": file.url}}
+    return {"inlineData": {"mimeType": file.media_type, "data": file.data}}
 
 
 def _own(parts: tuple[Part, ...]) -> list[_Wire]:
     wire: list[_Wire] = []
     for part, after in zip(parts, (*parts[1:], None), strict=True):
         # Words have no place for a seal: theirs follows them.
-        seal = _seal(after.signature) if isinstance(after, Thought) and after.redacted else {}
+        seal = _seal(after) if isinstance(after, Thought) and after.redacted else {}
         match part:
             case Text() if part.text or seal:
                 wire.append({"text": part.text, **seal})
             case Thought(signature=None) if seal:
                 wire.append({"text": part.text, "thought": True, **seal})
             case ToolCall():
-                wire.append({"functionCall": _call(part), **_seal(part.signature)})
+                wire.append({"functionCall": _call(part), **_seal(part)})
+            case File():
+                wire.append(_file(part))
             case _:
                 pass  # thoughts without a seal are not wanted back, and those of other providers are refused
     return wire
@@ -176,8 +189,9 @@ def _id(written: str) -> _Wire:
     return {} if _MADE.fullmatch(written) else {"id": written}
 
 
-def _seal(signature: str | None) -> _Wire:
-    return {"thoughtSignature": signature} if signature else {}
+def _seal(part: Thought | ToolCall) -> _Wire:
+    # Anybody else's would be refused.
+    return {"thoughtSignature": part.signature} if part.signature and part.sealed_by == SEALER else {}
 
 
 # --- schemas
