@@ -49,9 +49,10 @@ def test_a_value_as_a_model_is_shown_it(value, shown):
 
 
 def test_a_list_of_words_can_be_read_as_words():
-    assert spoken(["a", "b"]) == (Text(text="a\n\nb"),)
-    assert spoken(["a", 5]) is None
-    assert spoken([]) is None
+    assert spoken(["a", "b"], words_alone=True) == (Text(text="a\n\nb"),)
+    assert spoken(["a", "b"]) is None
+    assert spoken(["a", 5], words_alone=True) is None
+    assert spoken([], words_alone=True) is None
     assert spoken({"a": CAT}) is None
 
 

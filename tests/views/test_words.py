@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quire.views.words import change, cost, count, moment, money, seconds, tokens
+from quire.views.words import change, cost, count, moment, money, seconds, size, tokens
 
 CASES = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 WORDS = {
@@ -13,6 +13,7 @@ WORDS = {
     "money_simulated": lambda usd: money(usd, simulated=True),
     "cost": lambda both: cost(*both),
     "tokens": tokens,
+    "size": size,
     "seconds": seconds,
     "moment": moment,
     "money_change": lambda difference: change(difference, money),

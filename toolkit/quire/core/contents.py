@@ -33,31 +33,40 @@ def contents(value: Any) -> Contents:
         Text(text='{"who":"the cat","picture":"[file 1: cat.png, image/png]"}')
     """
     in_order = spoken(value)
-    if in_order and (isinstance(value, str) or any(isinstance(part, File) for part in in_order)):
+    if in_order is not None:
         return in_order
     data, files = named(value)
     return (Text(text=render(data)), *files)
 
 
-def spoken(value: Any) -> Contents | None:
-    """Return a text, a file or a list of these in the order given; `None` for any other value.
+def spoken(value: Any, *, words_alone: bool = False) -> Contents | None:
+    """Return a text, a file or a list of words and files in the order given; `None` for any other value.
 
-    Words that follow each other are paragraphs.
+    Words that follow each other are paragraphs. A list of words without a file is data like any other
+    list, unless `words_alone` says that it is meant to be read.
 
     Example:
         >>> words = spoken(["Look:", "What is this?", File.at("https://example.org/cat.png")])[0].text
         >>> words.splitlines()
         ['Look:', '', 'What is this?']
     """
+    if isinstance(value, str):
+        return (Text(text=value),)
     items: Sequence[Any] = cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else (value,)
     found = [item if isinstance(item, str) else file_in(item) for item in items]
+    if not found or None in found or not (words_alone or any(isinstance(item, File) for item in found)):
+        return None
+    return _in_order(cast("list[str | File]", found))
+
+
+def _in_order(items: Sequence[str | File]) -> Contents:
     parts: list[Text | File] = []
-    for is_text, run in groupby(found, lambda part: isinstance(part, str)):
+    for is_text, run in groupby(items, lambda item: isinstance(item, str)):
         if is_text:
             parts.append(Text(text="\n\n".join(cast("Iterator[str]", run))))
         else:
             parts.extend(cast("Iterator[File]", run))
-    return tuple(parts) if parts and None not in found else None
+    return tuple(parts)
 
 
 def named(value: Any) -> tuple[Any, tuple[File, ...]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from quire.core.errors import DefinitionError
 from quire.views import words
+from quire.views.files import described, entitled
 from quire.views.layout import around
 from quire.views.picture import graph_svg
 from quire.views.prose import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from quire.views.prose import Nest, Way
-    from quire.views.shapes import CallPart, FlowHead, Graph, Head, Message, NodeState, Part, RunError, Status
+    from quire.views.shapes import CallPart, FilePart, FlowHead, Graph, Head, Message, NodeState, Part, RunError, Status
 
 __all__ = [
     "ascii",
@@ -175,13 +176,24 @@ def _part_html(part: Part) -> str:
         return _call_html(part)
     if part["type"] == "thinking":
         return _folded(thought(part), _paragraphs(part["text"]))
+    if part["type"] == "file":
+        return _file_html(part)
     return f"<pre>{safe(part['text'])}</pre>" if part["type"] == "data" else _paragraphs(part["text"])
 
 
 def _call_html(part: CallPart) -> str:
     said = [("arguments", part["arguments"]), ("result", part["result"]), ("error", part["error"])]
     rows = "".join(f"<p>{name}</p><pre>{safe(text)}</pre>" for name, text in said if text)
-    return f"<details><summary><code>{safe(part['tool'])}</code> {call_state(part)}</summary>{rows}</details>"
+    call = f"<details><summary><code>{safe(part['tool'])}</code> {call_state(part)}</summary>{rows}</details>"
+    return "\n".join([call, *map(_file_html, part.get("files", ()))])
+
+
+def _file_html(part: FilePart) -> str:
+    name, told = safe(entitled(part)), safe(described(part))
+    if part["picture"] is None:
+        return f"<p><code>{told}</code></p>"
+    small = "max-width:160px;max-height:120px"
+    return f'<p><img alt="{name}" src="{safe(part["picture"])}" style="{small}"><br>{told}</p>'
 
 
 def _error_html(error: RunError) -> str:

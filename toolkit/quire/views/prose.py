@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from quire.views import words
+from quire.views.files import entitled
 from quire.views.layout import around, parting
 from quire.views.shapes import NodeState
 
@@ -368,7 +369,10 @@ def _part_text(part: Part, cut: int | None) -> str:
     if part["type"] == "call":
         outcome = part["error"] or part["result"]
         came = f"\n  {_shortened(outcome, cut)}" if outcome else ""
-        return f"{_call(part, cut)} {call_state(part)}{came}"
+        files = "".join(f"\n  {_part_text(file, cut)}" for file in part.get("files", ()))
+        return f"{_call(part, cut)} {call_state(part)}{came}{files}"
+    if part["type"] == "file":
+        return f"[{one_line(entitled(part))}]"
     if part["type"] == "thinking":
         return f"[{thought(part)}] {_shortened(part['text'], cut)}".rstrip()
     return _shortened(part["text"], cut)

@@ -199,6 +199,20 @@ class ThinkingPart(TypedDict):
     tokens: int | None
 
 
+class FilePart(TypedDict):
+    """A file that was shown to a model, or given by a tool."""
+
+    type: Literal["file"]
+    name: str | None
+    media_type: str
+    size: int | None
+    """Bytes; None if it is somewhere else."""
+    url: str | None
+    """Where it is; nobody loads it from there to show it."""
+    picture: str | None
+    """The picture itself as a data URI, if it is one and small."""
+
+
 class CallPart(TypedDict):
     """A tool call and, once it is back, its result."""
 
@@ -211,9 +225,11 @@ class CallPart(TypedDict):
     error: str | None
     status: Status
     seconds: float | None
+    files: NotRequired[list[FilePart]]
+    """What it gave besides words."""
 
 
-Part: TypeAlias = TextPart | DataPart | ThinkingPart | CallPart
+Part: TypeAlias = TextPart | DataPart | ThinkingPart | FilePart | CallPart
 
 
 class Message(TypedDict):

@@ -7,8 +7,10 @@ saw them ends up equal.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
+from quire.core.contents import named, spoken
 from quire.core.events import (
     Called,
     Cancelled,
@@ -21,7 +23,8 @@ from quire.core.events import (
     Started,
     Thinking,
 )
-from quire.core.messages import Text, Thought, ToolCall
+from quire.core.messages import File, Text, Thought, ToolCall
+from quire.views.files import Album
 from quire.views.nodes import first_line
 from quire.views.shapes import Append, CallPart, DataPart, Message, Part, Role, Status, TextPart, ThinkingPart
 
@@ -29,8 +32,9 @@ __all__ = ["TalkFold", "pretty"]
 
 
 def pretty(value: Any) -> str:
-    """Return a JSON value as people read it: text as it is, the rest indented."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    """Return a JSON value as people read it: text as it is, files by their names, the rest indented."""
+    data, _ = named(value)
+    return data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False)
 
 
 class TalkFold:
@@ -44,6 +48,7 @@ class TalkFold:
         self._agents: dict[str, str] = {}
         self._calls: dict[str, _ModelCall] = {}
         self._tool_parts: dict[str, tuple[str, CallPart, float]] = {}
+        self._album = Album()
         self._changed: dict[str, list[Append] | None] = {}
 
     def changes(self) -> list[Message | Append]:
@@ -96,12 +101,15 @@ class TalkFold:
         if self._root is not None:
             return
         self._root, self._began = event.span, event.at
-        body: Part = (
-            TextPart(type="text", text=event.input)
-            if isinstance(event.input, str)
-            else DataPart(type="data", text=pretty(event.input))
-        )
-        self._put(_message("input", "you", "person", "person", at=0.0, parts=[body]))
+        self._put(_message("input", "you", "person", "person", at=0.0, parts=self._brought(event.input)))
+
+    def _brought(self, value: Any) -> list[Part]:
+        """Return what came in: words and files in their order, or data and the files in it."""
+        parts = spoken(value)
+        if parts is not None:
+            return [_words("text", part.text) if isinstance(part, Text) else self._album.shown(part) for part in parts]
+        _, files = named(value)
+        return [_words("data", pretty(value)), *map(self._album.shown, files)]
 
     # What models say
 
@@ -166,13 +174,17 @@ class TalkFold:
         if event.error_type:
             self._tool_ended(event, "failed", f"{event.error_type}: {event.error}")
         else:
-            self._tool_ended(event, "succeeded", None, pretty(event.result))
+            self._tool_ended(event, "succeeded", None, pretty(event.result), event.files)
 
-    def _tool_ended(self, event: Event, status: Status, error: str | None, result: str | None = None) -> None:
+    def _tool_ended(
+        self, event: Event, status: Status, error: str | None, result: str | None = None, files: Sequence[File] = ()
+    ) -> None:
         found = self._tool_parts.pop(event.span, None)
         if found is None:
             return
         bubble, part, began = found
+        if files:
+            part["files"] = [self._album.shown(file) for file in files]
         part.update(result=result, error=error, status=status, seconds=event.at - began)
         self._put(self.messages[bubble])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["change", "cost", "count", "moment", "money", "seconds", "tokens"]
+__all__ = ["change", "cost", "count", "moment", "money", "seconds", "size", "tokens"]
 
 _NONE = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -60,6 +60,20 @@ def tokens(amount: float | None) -> str:
         return f"{_fixed(amount, 0):,}"
     thousands = _fixed(amount / 1000, 0)
     return f"{thousands} k" if thousands < 1000 else f"{_fixed(amount / 1_000_000, 2):,} M"  # noqa: PLR2004
+
+
+def size(count: int) -> str:
+    """Write how large a file is.
+
+    Example:
+        >>> size(812), size(34560), size(1240000)
+        ('812 B', '35 kB', '1.2 MB')
+    """
+    if count < 1000:  # noqa: PLR2004
+        return f"{count} B"
+    if count < 999_500:  # noqa: PLR2004
+        return f"{_fixed(count / 1e3, 0)} kB"
+    return f"{_fixed(count / 1e6, 1):,} MB"
 
 
 def seconds(length: float | None) -> str:
