@@ -74,6 +74,7 @@ def messages_request(request: ModelRequest, model: str) -> dict[str, Any]:
     """Return the body to send.
 
     Example:
+        >>> from quire.core.messages import Message
         >>> messages_request(ModelRequest(messages=(Message.of("user", "Hi"),)), "claude-haiku-4-5")
         {'model': 'claude-haiku-4-5', 'max_tokens': 8192, \
 'messages': [{'role': 'user', 'content': [{'type': 'text', 'text': 'Hi'}]}]}
