@@ -3,6 +3,7 @@
 
 import { callCard } from "./call";
 import { html, say } from "./dom";
+import { fileCard } from "./file";
 import { icon, type Icon } from "./icons";
 import type { Message, Part } from "./protocol";
 import * as words from "./words";
@@ -18,7 +19,7 @@ const MARGIN = "1500px";
 
 interface Row {
   root: HTMLElement;
-  /** The text node of each part, to append to; a call has none. */
+  /** The text node of each part, to append to; files and calls have none. */
   texts: (Text | null)[];
   painted: Message;
 }
@@ -207,7 +208,12 @@ function byline({ sender, role, note, tokens, at, writing, simulated }: Message)
 function drawPart(part: Part, open: Set<string>, texts: Row["texts"]): HTMLElement {
   if (part.type === "call") {
     texts.push(null);
-    return callCard(part, open.has(part.id));
+    const card = callCard(part, open.has(part.id));
+    return part.files ? html("div", { class: "gave" }, card, ...part.files.map(fileCard)) : card;
+  }
+  if (part.type === "file") {
+    texts.push(null);
+    return fileCard(part);
   }
   const text = document.createTextNode(part.text);
   texts.push(text);

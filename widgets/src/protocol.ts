@@ -113,6 +113,19 @@ export interface Call {
   error: string | null;
   status: Status;
   seconds: number | null;
+  /** What it gave besides words. */
+  files?: FilePart[];
+}
+
+export interface FilePart {
+  type: "file";
+  name: string | null;
+  media_type: string;
+  /** Bytes; none for a file that is somewhere else. */
+  size: number | null;
+  url: string | null;
+  /** As a data URI, if it is a picture and small. */
+  picture: string | null;
 }
 
 export interface Thinking {
@@ -122,7 +135,7 @@ export interface Thinking {
   tokens: number | null;
 }
 
-export type Part = { type: "text" | "data"; text: string } | Thinking | Call;
+export type Part = { type: "text" | "data"; text: string } | Thinking | FilePart | Call;
 
 export interface Message {
   id: string;

@@ -26,6 +26,13 @@ export function tokens(count: number | null): string {
   return `${grouped(fixed(count / 1e6, 2))} M`;
 }
 
+/** How large a file is: `812 B`, `35 kB`, `1.2 MB`. */
+export function size(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 999_500) return `${fixed(bytes / 1e3, 0)} kB`;
+  return `${grouped(fixed(bytes / 1e6, 1))} MB`;
+}
+
 /** A length of time: `4 ms`, `29.6 s`, `1 m 02 s`, `2 h 06 m`. */
 export function seconds(length: number | null): string {
   if (length === null) return NONE;

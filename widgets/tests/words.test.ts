@@ -10,6 +10,7 @@ const PRINT: Record<string, (value: never) => string> = {
   money_simulated: (usd) => words.money(usd, true),
   cost: ([usd, calls]: [number | null, number]) => words.cost(usd, calls),
   tokens: words.tokens,
+  size: words.size,
   seconds: words.seconds,
   moment: words.moment,
   money_change: (difference) => words.change(difference, words.money),
