@@ -73,14 +73,18 @@ async def _hear(model: Model, request: ModelRequest, call: Context) -> tuple[Ans
     began = call.loop.time()
     first: float | None = None
     answer: Answer | None = None
-    # Leaving the block closes the connection, whether the reply came, failed or was cancelled.
-    async with aclosing(cast("AsyncGenerator[Piece | Answer]", model.ask(request))) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Piece):
-                first = call.loop.time() - began if first is None else first
-                call.log.emit(Thinking if piece.thinking else Delta, call.span, call.parent, text=piece.text)
-            else:
-                answer = piece
+    try:
+        # Leaving the block closes the connection, whether the reply came, failed or was cancelled.
+        async with aclosing(cast("AsyncGenerator[Piece | Answer]", model.ask(request))) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Piece):
+                    first = call.loop.time() - began if first is None else first
+                    call.log.emit(Thinking if piece.thinking else Delta, call.span, call.parent, text=piece.text)
+                else:
+                    answer = piece
+    except ProviderError as error:
+        error.begun = first is not None
+        raise
     if answer is None:
         message = f"{model.provider} ended its reply without an answer."
         raise ProviderError(message, remedy="This is a defect of the model's adapter: it must end with an Answer.")

@@ -140,16 +140,16 @@ class Reading:
 
     @cached_property
     def tries(self) -> dict[str, int]:
-        """Which try of its question each model call was, by span."""
+        """Which try of its question each model call was, by span; another model begins anew."""
         tries: dict[str, int] = {}
         failed: Counter[str | None] = Counter()
-        for event in self.ordered(Requested, Retried, Responded):
-            if isinstance(event, Retried):
-                failed[event.span] += 1
-            elif isinstance(event, Requested):
+        for event in self.ordered(Requested, Retried, Rescued, Responded):
+            if isinstance(event, Requested):
                 tries[event.span] = 1 + failed[event.parent]
+            elif isinstance(event, Retried):
+                failed[event.span] += 1
             else:
-                failed[event.parent] = 0
+                failed[event.span if isinstance(event, Rescued) else event.parent] = 0
         return tries
 
     @cached_property
