@@ -32,6 +32,7 @@ PROGRAMS = {
     "graph": "graph",
     "construct": "construct",
     "stream": "stream",
+    "crowd": "crowd",
     "cancel": "cancel",
     "tables": "frames",
     "browser": "browser",

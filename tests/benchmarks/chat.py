@@ -27,13 +27,13 @@ def says(text: str) -> servers.Reply:
     return servers.sends(200, {**_head("chat.completion"), "choices": choices, "usage": _USAGE})
 
 
-def streams(*texts: str) -> servers.Reply:
-    """Make a chat completion of these pieces, each in an event of its own."""
+def streams(*texts: str, pause: float = 0.0) -> servers.Reply:
+    """Make a chat completion of these pieces, each in an event of its own, with seconds in between."""
     deltas: list[dict[str, Any]] = [{"content": text} for text in texts]
     deltas[0]["role"] = "assistant"
     ending = {**_head("chat.completion.chunk"), "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     usage = {**_head("chat.completion.chunk"), "choices": [], "usage": _USAGE}
-    return servers.events(*map(_chunk, deltas), ending, usage, "[DONE]")
+    return servers.events(*map(_chunk, deltas), ending, usage, "[DONE]", pause=pause)
 
 
 def _chunk(delta: dict[str, Any]) -> dict[str, Any]:

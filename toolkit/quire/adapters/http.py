@@ -272,7 +272,13 @@ def _most_at_once() -> int:
         import resource
     except ImportError:
         return _OPEN_MOST // 2
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= allowed < 2 * _OPEN_MOST:
+        # At first a process is often given 1,024; up to its hard limit it may take more without asking.
+        more = 2 * _OPEN_MOST if most < 0 else min(2 * _OPEN_MOST, most)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, most))
+            allowed = more
     return _OPEN_MOST if allowed < 0 else max(16, min(_OPEN_MOST, allowed // 2))
 
 
