@@ -14,10 +14,11 @@ from quire.agents import turn as turns
 from quire.agents.asking import Minutes, ask, speaker
 from quire.agents.llm import LLM
 from quire.agents.tool import Offer, Tool, as_tool
+from quire.core.contents import Contents, contents, headed, says_files, spoken
 from quire.core.errors import DefinitionError
-from quire.core.messages import ToolCall, ToolResult
+from quire.core.messages import Text, ToolCall, ToolResult
 from quire.core.ports import Model
-from quire.core.schema import checked, fields_of, render, type_name
+from quire.core.schema import checked, fields_of, type_name
 from quire.flow.compose import Composable
 from quire.flow.forecast import UNKNOWN, Estimate, History, Range, from_history, from_prompt
 from quire.run import bridge
@@ -35,11 +36,12 @@ __all__ = ["Agent"]
 class Agent(Composable[Any, Any]):
     """A model that follows instructions, may use tools, and answers with a value of the type asked for.
 
-    `str` input is the user's message as it is, anything else is written as JSON. The output is
-    validated: a reply that does not fit goes back to the model with what is wrong, `output_attempts`
-    tries in all. `retry` asks again when the server could not answer. Tools that are asked for together
-    run together; what they raise is told to the model. `llm` may be changed on a living agent. Without a
-    `name` it has the name of its variable.
+    `str` input is the user's message as it is. A `File`, or a list of words and files, is shown in its
+    order; anything else is written as JSON, and files inside follow it. The output is validated: a reply
+    that does not fit goes back to the model with what is wrong, `output_attempts` tries in all. `retry`
+    asks again when the server could not answer. Tools that are asked for together run together; what they
+    raise is told to the model, and files they give are shown to it. `llm` may be changed on a living
+    agent. Without a `name` it has the name of its variable.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -102,17 +104,17 @@ class Agent(Composable[Any, Any]):
         return self.llm.model
 
     def accept(self, value: Any) -> Any:
-        """Return the value as its input; an agent that takes text also takes a value, written as JSON."""
-        if self.input is str and not isinstance(value, str) and fields_of(type(value)):
-            return render(value)
+        """Return the value as its input; one that takes text also takes files, words with files, and models."""
+        if self.input is str and (fields_of(type(value)) or spoken(value, words_alone=True)):
+            return value
         return checked(self.input, value)
 
     def takes_anything(self, kind: Any) -> bool:
-        """Whether a value of that type is written as JSON for an agent that takes text."""
-        return self.input is str and bool(fields_of(kind))
+        """Whether it takes text, and can be shown a value of that type instead."""
+        return self.input is str and (bool(fields_of(kind)) or says_files(kind))
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        turn, want = turns.begin(self._rules(), self.instructions, self._rendered(input))
+        turn, want = turns.begin(self._rules(), self.instructions, self._shown(input))
         minutes = Minutes(ctx)
         while True:
             match want:
@@ -136,11 +138,15 @@ class Agent(Composable[Any, Any]):
             max_tool_rounds=self.max_tool_rounds,
         )
 
-    def _rendered(self, value: Any) -> str:
-        parts = parts_of(self.input)
-        if len(parts) == 1:
-            return render(value)
-        return "\n\n".join(f"{type_name(kind)}:\n{render(part)}" for kind, part in zip(parts, value, strict=True))
+    def _shown(self, value: Any) -> Contents:
+        """Return the user's message that an input is."""
+        in_order = spoken(value, words_alone=self.input is str or says_files(self.input))
+        if in_order is not None:
+            return in_order
+        kinds = parts_of(self.input)
+        if len(kinds) == 1:
+            return contents(value)
+        return headed((type_name(kind), part) for kind, part in zip(kinds, value, strict=True))
 
     async def _use(self, calls: tuple[ToolCall, ...], ctx: Context) -> list[ToolResult]:
         if len(calls) == 1:
@@ -174,7 +180,7 @@ class Agent(Composable[Any, Any]):
         if known is not None and known.calls.high:
             return [known]
         who = speaker(self.llm)
-        given = UNKNOWN if value is UNKNOWN else self._rendered(value)
+        given = UNKNOWN if value is UNKNOWN else _words(self._shown(value))
         forms = "".join(str(offer.form.parameters) + offer.form.description for offer in self._offers.values())
         calls = Range(1, 2, 1 + self.max_tool_rounds) if self._offers else Range(1, 1, self.output_attempts)
         if self.output is str and not self._offers:
@@ -241,6 +247,10 @@ class Agent(Composable[Any, Any]):
 def _stand_ins(llm: LLM | Model) -> str | None:
     others = llm.stand_ins if isinstance(llm, LLM) else ()
     return f"else {', '.join(others)}" if others else None
+
+
+def _words(shown: Contents) -> str:
+    return "".join(part.text for part in shown if isinstance(part, Text))
 
 
 def _is_simulated(llm: LLM | Model) -> bool:

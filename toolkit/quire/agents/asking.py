@@ -16,7 +16,7 @@ from quire.core.errors import (
     StreamInterrupted,
 )
 from quire.core.events import Rescued, Said
-from quire.core.messages import Message
+from quire.core.messages import File, Message, Text
 from quire.core.ports import Abilities, Answer, Model, ModelRequest
 from quire.core.usage import Usage
 from quire.run.calls import ask_model, priced
@@ -85,7 +85,9 @@ class Minutes:
 
     def _say(self, sender: str, message: Message) -> None:
         log = self._context.log
-        log.emit(Said, log.new_span(), self._context.span, sender=sender, role=message.role, text=message.text)
+        words = "\n\n".join(part.text for part in message.parts if isinstance(part, Text))
+        files = tuple(part for part in message.parts if isinstance(part, File))
+        log.emit(Said, log.new_span(), self._context.span, sender=sender, role=message.role, text=words, files=files)
 
 
 async def ask(llm: LLM | Model, wording: Wording, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:

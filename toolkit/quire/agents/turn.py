@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from quire.agents.parse import form_of, instruction_for, parse
+from quire.core.contents import Contents
 from quire.core.errors import ContentFiltered, OutputValidationError, QuireError, ToolRoundsExceeded
 from quire.core.messages import Message, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer, ModelRequest, ToolForm
@@ -74,9 +75,9 @@ class Broken:
 Want: TypeAlias = Ask | Use | Done | Broken
 
 
-def begin(rules: Rules, instructions: str, text: str) -> tuple[Turn, Want]:
+def begin(rules: Rules, instructions: str, said: Contents) -> tuple[Turn, Want]:
     """Open a turn with the instructions and what the user said."""
-    messages = (Message.of("system", instructions), Message.of("user", text))
+    messages = (Message.of("system", instructions), Message(role="user", parts=said))
     return Turn(rules=rules, messages=messages), Ask()
 
 

@@ -6,18 +6,22 @@ along beside them. A log keeps values as plain JSON, so a file is known there by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, TypeAlias, cast
 
 from quire.core.messages import File, Text
 from quire.core.schema import plain, render
 
-__all__ = ["Contents", "contents", "file_in", "named", "spoken"]
+__all__ = ["Contents", "contents", "file_in", "headed", "named", "says_files", "spoken"]
 
 Contents: TypeAlias = tuple[Text | File, ...]
 """Words and files, in the order in which a model is shown them."""
 
+_LISTS = (list, tuple, Sequence)
+_UNIONS = (typing.Union, types.UnionType)
 _SHAPE = frozenset({"media_type", "data", "url", "name"})
 
 
@@ -67,6 +71,38 @@ def _in_order(items: Sequence[str | File]) -> Contents:
         else:
             parts.extend(cast("Iterator[File]", run))
     return tuple(parts)
+
+
+def headed(values: Iterable[tuple[str, Any]]) -> Contents:
+    """Return several values one after the other, each below its heading.
+
+    Example:
+        >>> print(headed([("Draft", {"body": "x"}), ("str", "Shorter.")])[0].text)
+        Draft:
+        {"body":"x"}
+        <BLANKLINE>
+        str:
+        Shorter.
+    """
+    items: list[str | File] = []
+    for heading, value in values:
+        first, *rest = (part.text if isinstance(part, Text) else part for part in contents(value))
+        items += [f"{heading}:\n{first}"] if isinstance(first, str) else [f"{heading}:", first]
+        items += rest
+    return _in_order(items)
+
+
+def says_files(kind: Any) -> bool:
+    """Whether values of a type are files, or words and files.
+
+    Example:
+        >>> says_files(list[str | File]), says_files(list[str])
+        (True, False)
+    """
+    items = typing.get_args(kind) if typing.get_origin(kind) in _LISTS else (kind,)
+    members = [typing.get_args(item) if typing.get_origin(item) in _UNIONS else (item,) for item in items]
+    said = {member for several in members for member in several if member is not ...}
+    return File in said and said <= {str, File}
 
 
 def named(value: Any) -> tuple[Any, tuple[File, ...]]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
+from quire.core.contents import named
 from quire.core.errors import ProviderError, Stop
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
 from quire.core.messages import ToolCall, ToolResult
@@ -157,5 +158,6 @@ async def _effect(call: ToolCall, work: Callable[[Context], Awaitable[Any]], pla
         told = {"error_type": type(error).__name__, "error": str(error)}
         log.emit(Returned, place.span, place.parent, **known, **told)
         return ToolResult(id=call.id, tool=call.tool, text=f"{type(error).__name__}: {error}", failed=True)
-    log.emit(Returned, place.span, place.parent, **known, result=plain(result))
-    return ToolResult(id=call.id, tool=call.tool, text=render(result))
+    data, files = named(result)
+    log.emit(Returned, place.span, place.parent, **known, result=data, files=files)
+    return ToolResult(id=call.id, tool=call.tool, text=render(data), files=files)
