@@ -146,12 +146,16 @@ def _prompt(inside: list[Event]) -> list[PromptMessage]:
     prompt: list[PromptMessage] = []
     for event in inside[: max(last, 0)]:
         if event.parent == agent and isinstance(event, Said):
-            prompt.append(PromptMessage(role=event.role, text=event.text))
+            prompt.append(PromptMessage(role=event.role, text=_said(event)))
         elif event.parent == agent and isinstance(event, Responded):
             prompt.append(PromptMessage(role="assistant", text=_spoken(event.message)))
         elif event.parent == agent and isinstance(event, Returned):
             prompt.append(PromptMessage(role="tool", text=pretty(event.error if event.error_type else event.result)))
     return prompt
+
+
+def _said(event: Said) -> str:
+    return "\n".join(filter(None, (event.text, *(f"[{file}]" for file in event.files))))
 
 
 def _spoken(message: Message) -> str:

@@ -74,6 +74,8 @@ class _Talk:
     """The newest words of the other side."""
     data: dict[str, Any]
     """The same, when they are a JSON object."""
+    files: str
+    """The names of the files that came with them."""
     earlier: tuple[Message, ...]
     results: tuple[ToolResult, ...]
     """What tools have given since."""
@@ -92,6 +94,7 @@ class _Talk:
             instructions="\n".join(message.text for message in messages if message.role == "system"),
             last=_as_prose(data) or spoken,
             data=data,
+            files="; ".join(str(part) for part in (messages[at].parts if at >= 0 else ()) if isinstance(part, File)),
             earlier=tuple(message for message in messages[: max(at, 0)] if message.role != "system"),
             results=tuple(
                 part for message in messages[at + 1 :] for part in message.parts if isinstance(part, ToolResult)
@@ -152,10 +155,18 @@ def _words(request: ModelRequest, talk: _Talk) -> str:
     if request.output is not None:
         found = " ".join([talk.last, *(" ".join(flattened(parsed(r.text))) or r.text for r in talk.results)])
         data = {**talk.data, **{k: v for result in talk.results for k, v in mapping(parsed(result.text)).items()}}
-        return to_json(Inventor(request.output.schema, Clues(found or talk.instructions, data)).value()).decode()
+        clues = Clues(found or talk.files or talk.instructions, data)
+        return to_json(Inventor(request.output.schema, clues).value()).decode()
     if talk.results:
         return " ".join(_told(result) for result in talk.results)
-    return _one_word(talk) or _bullets(talk) or _remembered(talk) or _acknowledged(talk) or _about(talk)
+    return _one_word(talk) or _bullets(talk) or _plainly(talk)
+
+
+def _plainly(talk: _Talk) -> str:
+    given = f"I was given {talk.files}." if talk.files else ""
+    if given and not talk.last:
+        return given
+    return f"{_remembered(talk) or _acknowledged(talk) or _about(talk)} {given}".rstrip()
 
 
 def _told(result: ToolResult) -> str:
