@@ -7,7 +7,7 @@ import enum
 import itertools
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytest
@@ -223,11 +223,17 @@ def test_what_is_too_deep_is_cut():
     assert render(deep) == "[" * 100 + '"<list>"' + "]" * 100
 
 
+class Countdown(Iterator[int]):
+    def __next__(self):
+        raise AssertionError
+
+
 def test_an_iterator_is_left_to_its_user():
     numbers = (number for number in range(3))
     assert plain(numbers) == "<generator>"
     assert list(numbers) == [0, 1, 2]
     assert plain(itertools.count()) == "<count>"
+    assert plain(Countdown()) == "<Countdown>"
 
 
 def test_words_for_a_model():

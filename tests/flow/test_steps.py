@@ -32,6 +32,25 @@ def test_a_step_says_what_it_takes_gives_and_is():
     assert repr(norm) == "<step norm: (Point, float) -> float>"
 
 
+def test_its_types_are_those_of_its_function():
+    for which in ("input", "output", "input_name"):
+        with pytest.raises(AttributeError):
+            setattr(norm, which, int)
+
+
+@pytest.mark.parametrize("given", [{"names": {"a": 1}}, {"a": 1}], ids=["by name", "as it is"])
+def test_a_mapping_is_what_a_step_takes_or_has_it_by_name(given):
+    @Step
+    def listed(names: dict[str, int]) -> str:
+        return ",".join(names)
+
+    @Step
+    def bare(names: dict) -> str:
+        return ",".join(names)
+
+    assert [step.execute_sync(given) for step in (listed, bare)] == ["a", "a"]
+
+
 def test_calling_it_calls_the_function_outside_of_any_run():
     assert norm(Point(1, -2), scale=2.0) == 6.0
 

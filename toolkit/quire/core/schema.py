@@ -45,10 +45,9 @@ def _remembered(make: Callable[[Any], T]) -> Callable[[Any], T]:
     @wraps(make)
     def look_up(kind: Any) -> T:
         try:
-            hash(kind)
-        except TypeError:  # Annotated[int, ["a list"]]
+            return cached(kind)
+        except TypeError:  # Annotated[int, ["a list"]] has no hash
             return make(kind)
-        return cached(kind)
 
     return look_up
 
@@ -149,12 +148,17 @@ def plain(value: Any) -> Any:
     """
     if type(value) in _SCALARS or (type(value) is float and math.isfinite(value)):
         return value
-    if isinstance(value, Iterator):  # reading it would take its items from the user, and may never end
-        return f"<{type(cast('Any', value)).__name__}>"
+    if _is_iterator(type(value)):  # reading it would take its items from the user, and may never end
+        return f"<{type(value).__name__}>"
     try:
         return _whole(value)
     except Exception:  # noqa: BLE001 - whatever user code in it raises must not take the run down
         return _piecemeal(value, _DEEPEST, set())
+
+
+@_remembered
+def _is_iterator(kind: Any) -> bool:
+    return issubclass(kind, Iterator)
 
 
 def _whole(value: Any) -> Any:

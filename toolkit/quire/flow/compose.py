@@ -67,7 +67,7 @@ from quire.run.runnable import Runnable
 from quire.run.runtime import store
 from quire.run.threads import in_thread
 from quire.views import words
-from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph
+from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph, GraphEdge
 
 __all__ = ["Composable", "Flow", "Wrapped"]
 
@@ -476,6 +476,8 @@ class Flow(Composable[Any, Any]):
     _loose = False
     _title: str | None = None
     _max_parallel: int | None = None
+    _ways: tuple[Plan, Mapping[str, Sequence[GraphEdge]]] | None = None
+    """The ways into each node, with the plan they belong to."""
 
     def __init__(self, kind: str, nodes: Mapping[str, Node], plan: Plan, name: str | None = None) -> None:
         self.kind = kind
@@ -586,12 +588,18 @@ class Flow(Composable[Any, Any]):
     def graph(self) -> Graph:
         """Return its nodes, edges and, for parts that have parts of their own, the boxes around them."""
         graph = Graph(name=self.name, kind=self.kind, nodes=[], edges=[], groups=[])
-        for name in self._plan.order:
-            node = self._nodes[name]
-            draw(graph, node)
-            graph["edges"].extend(ways_in(self._plan.inputs[name], node))
+        for name, ways in self._ways_in().items():
+            draw(graph, self._nodes[name])
+            graph["edges"].extend(way.copy() for way in ways)  # what is kept is nobody's to change
         graph["edges"].extend(ways_out(self._plan.result))
         return graph
+
+    def _ways_in(self) -> Mapping[str, Sequence[GraphEdge]]:
+        """Return the ways into each node, in order; only another plan can change them."""
+        plan, kept = self._plan, self._ways
+        if kept is None or kept[0] is not plan:
+            kept = self._ways = plan, {name: ways_in(plan.inputs[name], self._nodes[name]) for name in plan.order}
+        return kept[1]
 
     def card(self) -> FlowSnapshot:
         """Return what its card shows before it has run."""
@@ -647,7 +655,7 @@ class Chain(Flow):
         nodes: dict[str, Node] = {}
         for name, node in named(self.links, "a chain", apart=True).items():
             nodes[name] = replace(node, inputs=source)
-            source = Output(name, node.runnable.output)
+            source = Output(name, latest(node.runnable).output)
         return nodes
 
     @cached_property

@@ -13,7 +13,7 @@ def draw(graph: Graph, node: Node) -> None:
     """Add a node to a drawing: one box, or a group of boxes if it has parts."""
     runnable = latest(node.runnable)
     if not runnable.composite:
-        graph["nodes"].append(GraphNode({**runnable.as_node(), "id": node.name, "title": node.name}))
+        graph["nodes"].append(runnable.as_node(node.name))
         return
     inner = runnable.graph()
     within = f"{node.name}/"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from types import CoroutineType
 from typing import Any
 
 from quire.core.errors import CompletionError, ConditionError, DispatchError
@@ -131,7 +132,7 @@ class _Execution:
         except BaseException as error:  # noqa: BLE001 - kept, and raised when everything has come to rest
             self._fail(node.name, "failed", error)
 
-    async def _work(self, node: Node) -> Any:
+    def _work(self, node: Node) -> CoroutineType[Any, Any, Any]:
         self.begun.add(node.name)
         decision = None if node.decision is None else node.decision.value(self.results, self.value)
         place = self.context.child(node.name, decision=decision)
@@ -141,7 +142,8 @@ class _Execution:
             message = f"What `{node.name}` takes could not be read: {type(error).__name__}: {error}."
             remedy = "A step before it gave something without that part."
             raise never_began(node.runnable, DispatchError(message, remedy=remedy), place) from error
-        return await bracket(latest(node.runnable), value, place)
+        # Handed on, not awaited: one coroutine less for each link of a chain.
+        return bracket(latest(node.runnable), value, place)
 
     def _refusal(self, node: Node) -> str | None:
         """Return why a node whose turn it is will not run after all."""

@@ -94,10 +94,10 @@ class Step(Composable[Any, O]):
         if not callable(function):
             message = f"Step needs a function, not {function!r}."
             raise DefinitionError(message, remedy="Put @Step on the line above a def.")
-        inputs, self.output = inputs_of(function, "Step")
+        inputs, self._output = inputs_of(function, "Step")
         kinds = tuple(inputs.values())
         self._inputs = tuple(inputs)
-        self.input = kinds[0] if len(kinds) == 1 else tuple[kinds] if kinds else None
+        self._input: Any = kinds[0] if len(kinds) == 1 else tuple[kinds] if kinds else None
         self._kinds = kinds
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function)
@@ -111,6 +111,32 @@ class Step(Composable[Any, O]):
         """Call the function itself, outside of any run."""
         return self._function(*args, **kwargs)
 
+    # A function's types do not change, so nobody can set them, and what is said of them is said once.
+
+    @property
+    def input(self) -> Any:
+        """The type it takes: a tuple of several."""
+        return self._input
+
+    @property
+    def output(self) -> Any:
+        """The type it gives."""
+        return self._output
+
+    @property
+    def input_name(self) -> str:
+        """The input type as a reader writes it."""
+        return self._names[0]
+
+    @property
+    def output_name(self) -> str:
+        """The output type as a reader writes it."""
+        return self._names[1]
+
+    @cached_property
+    def _names(self) -> tuple[str, str]:
+        return super().input_name, super().output_name
+
     def takes(self) -> tuple[Any, ...]:
         """Return the types of its inputs."""
         return self._kinds
@@ -122,14 +148,20 @@ class Step(Composable[Any, O]):
 
     def accept(self, value: Any) -> Any:
         """Return the value as its input: of several, a tuple or a mapping by name."""
+        if type(value) is self._input and not self._takes_mapping:
+            return value  # it was checked when it was made
         if len(self._kinds) > 1 and type(value) is tuple and tuple(map(type, cast("Any", value))) == self._kinds:
-            return cast("Any", value)  # each was checked when it was made; pydantic need not learn this tuple
+            return cast("Any", value)  # so was each part; pydantic need not learn this tuple
         if isinstance(value, Mapping):
             named = cast("Mapping[str, Any]", value)
             if set(named) == set(self._inputs) and (len(named) > 1 or not super().fields()):
                 parts = tuple(named[name] for name in self._inputs)
                 return super().accept(parts[0] if len(parts) == 1 else parts)
         return super().accept(value)
+
+    @cached_property
+    def _takes_mapping(self) -> bool:
+        return isinstance(self._input, type) and issubclass(self._input, Mapping)
 
     def facts(self) -> Facts:
         """Return what an inspector says about it."""
@@ -146,6 +178,6 @@ class Step(Composable[Any, O]):
 
     def _run(self, input: Any, ctx: Context) -> CoroutineType[Any, Any, O]:  # noqa: ARG002
         # Not a coroutine around a coroutine: a fan-out has thousands of them.
-        values = (input,) if len(self._kinds) == 1 else input or ()
-        given = dict(zip(self._inputs, values, strict=True))
+        names = self._inputs
+        given = {names[0]: input} if len(names) == 1 else dict(zip(names, input or (), strict=True))
         return self._function(**given) if self._is_async else in_thread(partial(self._function, **given))

@@ -164,6 +164,8 @@ Source: TypeAlias = Entry | Output | Field | Fixed | FirstOf | Together
 
 def missing(source: Source, results: Results) -> str | None:
     """Return a step that a source waits for in vain; `None` when the source can be read."""
+    if isinstance(source, Output):
+        return None if source.step in results else source.step
     if isinstance(source, FirstOf):
         lost = [missing(one, results) for one in source.sources]
         return None if None in lost else lost[0]
@@ -171,7 +173,7 @@ def missing(source: Source, results: Results) -> str | None:
         return missing(source.of, results)
     if isinstance(source, Together):
         return next((name for one in source.sources if (name := missing(one, results))), None)
-    return next((name for name in source.needs if name not in results), None)
+    return None
 
 
 def renewed(source: Source, kinds: Mapping[str, Any]) -> Source:

@@ -165,17 +165,18 @@ class Runnable(ABC, Generic[I, O]):
             ],
         )
 
-    def as_node(self) -> GraphNode:
-        """Return itself as one node of somebody's drawing."""
-        return GraphNode(
-            id=self.name,
-            title=self.name,
-            kind=self.kind,
-            note=self.note,
-            input=self.input_name,
-            output=self.output_name,
-            facts=self.facts(),
-        )
+    def as_node(self, name: str | None = None) -> GraphNode:
+        """Return itself as one node of somebody's drawing, where it may have another name."""
+        name = name or self.name
+        return {
+            "id": name,
+            "title": name,
+            "kind": self.kind,
+            "note": self.note,
+            "input": self.input_name,
+            "output": self.output_name,
+            "facts": self.facts(),
+        }
 
     @property
     def note(self) -> str:
