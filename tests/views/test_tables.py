@@ -30,12 +30,16 @@ from quire.core.events import (
     Unknown,
 )
 from quire.core.messages import Message, Text, Thought, ToolCall, ToolResult
+from quire.core.price import Quote
 from quire.core.usage import Usage
 from quire.views import rows, tables
 from quire.views.columns import GROUPINGS, TABLES
 
 OF_ONE_RUN = (tables.nodes, tables.calls, tables.tools, tables.messages, tables.events, tables.cost)
-SUMS = "calls input_tokens cached_input_tokens output_tokens reasoning_tokens cost_usd unpriced_calls"
+SUMS = (
+    "calls input_tokens cached_input_tokens output_tokens reasoning_tokens cost_usd unpriced_calls "
+    "cached_share first_token_s price_source"
+)
 PROMISED = {
     "runs": "run name kind status started_at duration_s session tenant parent_run nodes model_calls tool_calls "
     "input_tokens cached_input_tokens output_tokens reasoning_tokens cost_usd simulated replayed error_type error tags",
@@ -43,13 +47,17 @@ PROMISED = {
     "input_tokens output_tokens cost_usd error_type error item",
     "calls": "run span node agent provider model started_at latency_s first_token_s input_tokens cached_input_tokens "
     "cache_write_tokens output_tokens reasoning_tokens cost_usd price_source finish_reason attempt simulated replayed "
-    "error_type",
+    "error_type cached_share cached",
     "tools": "run span node agent tool arguments result started_at duration_s approved_by approval_wait_s permission "
     "sandbox_tier error_type error",
     "messages": "run session branch seq at turn sender role kind text tool call_span tokens",
     "events": "run seq at kind span parent data",
     "cost": f"agent model provider {SUMS}",
     "costs": f"run agent node model provider session tenant day {SUMS}",
+    "reprice": "agent model provider other_model other_provider calls input_tokens cached_input_tokens output_tokens "
+    "cost_usd other_cost_usd difference_usd price_source simulated",
+    "models": "provider model context_tokens input_usd output_usd cached_input_usd price_source tools output_schema "
+    "images reasoning usable key",
 }
 NOBODY_TELLS_YET = {
     "runs": {"session", "tenant", "parent_run"},
@@ -407,6 +415,127 @@ def test_costs_by_nonsense(by):
         tables.costs([], by=by)
 
 
+# What is typical
+
+
+def replies(*told):
+    """A run of one agent whose replies are told as fields of the event, or None for a call that failed."""
+    log = Script()
+    agent = log.start(None, "writer", "agent")
+    for fields in told:
+        call = log.request(agent)
+        if fields is None:
+            log.add(Failed, call, agent, error_type="RateLimited", error="slow down")
+        else:
+            log.reply(call, agent, Text(text="Yes."), **fields)
+    return log.events
+
+
+def used(whole, cached=None):
+    return Usage(input_tokens=whole, output_tokens=1, cached_input_tokens=cached)
+
+
+def test_the_share_of_a_prompt_that_was_cached():
+    told = [used(100, 25), used(100, 130), used(100, 0), used(100), used(0, 0), None]
+    log = replies(*({"usage": usage} for usage in told), None)
+    assert listed(tables.calls(log), "cached_share") == [[0.25, 1.0, 0.0, None, None, None, None]]
+    # Of those that report it, which is not the same as taking the others to have cached nothing.
+    assert listed(tables.cost(log), "cached_share") == [[125 / 300]]
+    assert listed(tables.cost(replies({"usage": used(100)}, {"usage": used(0, 0)}, None)), "cached_share") == [[None]]
+
+
+def test_the_wait_for_the_first_token_is_the_median_of_those_that_came_in_pieces():
+    log = replies({"first_token_s": 0.5}, {}, {"first_token_s": 9.0}, {"first_token_s": 0.75}, None)
+    assert listed(tables.cost(log), "first_token_s") == [[0.75]]
+    assert listed(tables.costs([log, log], "model"), "first_token_s") == [[0.75]]
+    assert listed(tables.cost(replies({"first_token_s": 1.0}, {"first_token_s": 2.0})), "first_token_s") == [[1.5]]
+    assert listed(tables.cost(replies({}, None)), "first_token_s") == [[None]]
+
+
+def test_where_the_prices_of_a_group_are_from():
+    names = ["provider", "genai-prices", None, "provider"]
+    log = replies(*({"price_source": name} for name in names), None)
+    assert listed(tables.calls(log), "price_source") == [[*names, None]]
+    assert listed(tables.cost(log), "price_source") == [["genai-prices, provider"]]
+    assert listed(tables.cost(replies({}, None)), "price_source") == [[None]]
+
+
+def test_what_was_replayed_and_what_was_known_already():
+    log = replies({"replayed": True}, {"cached": True}, {}, None)
+    assert listed(tables.calls(log), "replayed", "cached") == [[True, False, False, False], [False, True, False, False]]
+    assert list(tables.runs([log, replies({}), replies(None)])["replayed"]) == [True, False, False]
+
+
+# What another model would have cost
+
+
+def by_token(price, model="other"):
+    """A quote of so many dollars per token, whatever the day."""
+    return Quote(
+        model=model,
+        provider="elsewhere",
+        source="given",
+        charge=lambda usage, at: (usage.input_tokens + usage.output_tokens) * price,
+    )
+
+
+def test_repriced():
+    log = story()
+    table = tables.reprice(log, [by_token(0.5), by_token(0.0, "free")])
+    assert listed(table, "agent", "model", "other_model", "other_provider", "price_source", "calls") == [
+        ["writer"] * 2,
+        ["small"] * 2,
+        ["other", "free"],
+        ["elsewhere"] * 2,
+        ["given"] * 2,
+        [2, 2],
+    ]
+    assert listed(table, "cost_usd", "other_cost_usd", "difference_usd", "simulated") == [
+        [0.75, 0.75],
+        [20.0, 0.0],
+        [19.25, -0.75],
+        [False, False],
+    ]
+    assert [str(dtype) for dtype in table.dtypes] == [column.dtype for column in TABLES["reprice"]]
+
+
+def test_a_reply_that_reported_nothing_leaves_the_other_cost_unknown():
+    known, unknown, failed = {"usage": used(9), "cost_usd": 1.0}, {"cost_usd": 1.0}, None
+    unreported = tables.reprice(replies(known, unknown), [by_token(0.5)])
+    assert listed(unreported, "cost_usd", "other_cost_usd", "difference_usd") == [[2.0], [None], [None]]
+    # A call without a reply has nothing to add, here and there.
+    without = tables.reprice(replies(known, failed), [by_token(0.5)])
+    assert listed(without, "cost_usd", "other_cost_usd", "difference_usd") == [[1.0], [5.0], [4.0]]
+
+
+def test_a_cost_that_was_unknown_does_not_hide_the_other():
+    table = tables.reprice(replies({"usage": used(9)}), [by_token(0.5)])
+    assert listed(table, "cost_usd", "other_cost_usd", "difference_usd") == [[None], [5.0], [None]]
+
+
+def test_what_was_known_already_costs_nothing_on_another_model_either():
+    log = replies({"usage": used(9), "cost_usd": 1.0}, {"usage": used(9), "cost_usd": 0.0, "cached": True})
+    assert listed(tables.reprice(log, [by_token(0.5)]), "other_cost_usd") == [[5.0]]
+
+
+def test_a_quote_is_asked_for_the_moment_of_each_call():
+    log = replies({"usage": used(1)}, {"usage": used(2)})
+    moments = [event.at for event in log if isinstance(event, Requested)]
+    heard = []
+
+    def charge(usage, at):
+        heard.append((usage, at))
+        return 1.0
+
+    tables.reprice(log, [Quote(model="m", provider=None, source="given", charge=charge)])
+    assert heard == [(used(1), moments[0]), (used(2), moments[1])]
+
+
+def test_nothing_to_reprice():
+    assert list(tables.reprice([], [by_token(1.0)]).columns) == PROMISED["reprice"].split()
+    assert len(tables.reprice(replies(), [by_token(1.0)])) == 0
+
+
 # Laws
 
 
@@ -418,6 +547,7 @@ def given(*strategies):
 WORDS = st.sampled_from(["plan", "write", "check"])
 # Eighths, so that sums are exact in whatever order pandas adds.
 COSTS = st.none() | st.integers(0, 800).map(lambda eighths: eighths / 8)
+WAITS = st.none() | st.floats(0, 9)
 COUNTS = st.integers(0, 1000)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
@@ -447,7 +577,12 @@ def model_call(draw, log, parent, _depth):
     match draw(st.sampled_from(["reply", "reply", "reply", "fail", "stop", "hang"])):
         case "reply":
             parts = draw(st.lists(PARTS, max_size=3))
-            log.reply(span, parent, *parts, usage=draw(USAGES), cost_usd=draw(COSTS))
+            told = {
+                "first_token_s": draw(WAITS),
+                "price_source": draw(st.none() | WORDS),
+                "replayed": draw(st.booleans()),
+            }
+            log.reply(span, parent, *parts, usage=draw(USAGES), cost_usd=draw(COSTS), **told)
         case "fail":
             log.add(Failed, span, parent, **draw(ERRORS))
         case "stop":
@@ -534,6 +669,34 @@ def test_money_adds_up_to_the_run_or_is_unknown_in_both(log):
     else:
         assert run["cost_usd"].sum() == calls["cost_usd"].sum() == cost["cost_usd"].sum()
         assert run["cost_usd"].sum() == tables.nodes(log)["cost_usd"].sum()
+
+
+@given(logs())
+def test_what_is_typical_of_a_group_is_within_what_its_calls_say(log):
+    calls, groups = tables.calls(log), tables.cost(log).set_index(["agent", "model"])
+    for key, own in calls.groupby(["agent", "model"]):
+        group = groups.loc[key]
+        for column in ("cached_share", "first_token_s"):
+            said = own[column].dropna()
+            assert pd.isna(group[column]) if said.empty else said.min() <= group[column] <= said.max()
+        sources = set(own["price_source"].dropna())
+        assert sources == (set() if pd.isna(group["price_source"]) else set(group["price_source"].split(", ")))
+
+
+@given(logs())
+def test_repricing_at_what_it_did_cost_changes_nothing(log):
+    costs = {
+        call.span: reply.cost_usd
+        for call in log
+        if isinstance(call, Requested)
+        for reply in log
+        if isinstance(reply, Responded) and reply.span == call.span and reply.usage
+    }
+    moments = {call.at: call.span for call in log if isinstance(call, Requested)}
+    same = Quote(model="m", provider=None, source="given", charge=lambda _, at: costs[moments[at]])
+    table = tables.reprice(log, [same])
+    known = table["other_cost_usd"].notna()
+    assert list(table["other_cost_usd"][known]) == list(table["cost_usd"][known])
 
 
 @given(st.lists(logs(), max_size=3), st.sets(st.sampled_from(sorted(GROUPINGS)), min_size=1))

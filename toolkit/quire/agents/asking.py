@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -19,9 +20,9 @@ from quire.core.events import Rescued, Said
 from quire.core.messages import File, Message, Text
 from quire.core.ports import Abilities, Answer, Model, ModelRequest
 from quire.core.usage import Usage
-from quire.run.calls import ask_model, priced
+from quire.run.calls import ask_model
 from quire.run.context import Context
-from quire.run.prices import list_price
+from quire.run.prices import quote
 from quire.run.retry import Retry, retrying
 
 __all__ = ["Minutes", "Speaker", "ask", "speaker"]
@@ -51,9 +52,8 @@ class Speaker:
         """Return what usage is expected to cost in US dollars; `None` if nobody knows."""
         if self.model.simulated:
             return 0.0
-        if self.price is not None:
-            return priced(usage, self.price)
-        return list_price(self.model.provider, self.model.model, usage)
+        found = quote(self.model.provider, self.model.model, self.price)
+        return found.charge(usage, time.time()) if found else None
 
 
 def speaker(llm: LLM | Model) -> Speaker:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from quire.core.doors import doors, open_door
+from quire.core.doors import open_door, who_serves
 from quire.core.errors import DefinitionError
 from quire.core.ports import Endpoint, Model
+from quire.core.price import Price
 
 __all__ = ["LLM"]
-
-_BY_NAME = (
-    (re.compile(r"offline$"), "offline"),
-    (re.compile(r"(gpt-|chatgpt-|o\d)"), "openai"),
-    (re.compile(r"claude-"), "anthropic"),
-    (re.compile(r"gemini-"), "google"),
-)
-"""Who serves a model, told from how its name begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +22,8 @@ class LLM:
 
     The provider follows from the name (`gpt-4o-mini`, `o3` are OpenAI's); `provider:model` says it
     outright; with a `base_url` alone, any server that speaks chat completions will do. Keys come from
-    the environment (`OPENAI_API_KEY`, ...). `LLM("offline")` needs neither key nor network: its words
-    are simulated, and every view says so.
+    the environment (`OPENAI_API_KEY`, ...) or `quire.toml`. `LLM("offline")` needs neither key nor
+    network: its words are simulated, and every view says so.
 
     `fallback` is another `LLM`, with settings and a fallback of its own, or any model. It is asked when
     the server of this one is in trouble: overloaded, limiting the rate, silent, out of reach, cut off
@@ -62,7 +54,7 @@ class LLM:
     """How hard to think, in the provider's own word: `"low"`, `"high"`."""
     stop: tuple[str, ...] = field(default=(), kw_only=True)
     price: Mapping[str, float] | None = field(default=None, kw_only=True, hash=False)
-    """US dollars per million tokens: `{"input": 0.15, "output": 0.60}`, optionally `cached_input`."""
+    """US dollars per million tokens: `{"input": 0.15, "output": 0.60}`, optionally `cached_input` and `cache_write`."""
     fallback: LLM | Model | None = field(default=None, kw_only=True)
     """Who is asked when the server of this one is in trouble."""
 
@@ -74,9 +66,8 @@ class LLM:
         if self.timeout == 0:
             message = "LLM(timeout=0) leaves no time to answer."
             raise DefinitionError(message, remedy="Give seconds above 0.")
-        if self.price is not None and not {"input", "output"} <= set(self.price):
-            message = f"LLM(price={dict(self.price)!r}) does not say what input and output cost."
-            raise DefinitionError(message, remedy='price={"input": 0.15, "output": 0.60}, dollars per million tokens')
+        if self.price is not None:
+            Price.read(self.price, f"LLM(price={self.price!r})")
         if isinstance(self.stop, str):
             object.__setattr__(self, "stop", (self.stop,))
         elif not isinstance(self.stop, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -117,11 +108,8 @@ class LLM:
         """Return who serves it and its name there."""
         if self.provider:
             return self.provider, self.model
-        prefix, _, rest = self.model.partition(":")
-        if rest and prefix in doors("quire.providers"):
-            return prefix, rest
-        named = next((provider for pattern, provider in _BY_NAME if pattern.match(self.model)), None)
-        return named or ("openai_compat" if self.base_url else None), self.model
+        provider, model = who_serves(self.model)
+        return provider or ("openai_compat" if self.base_url else None), model
 
     def with_(self, **changes: Any) -> LLM:
         """Return a copy with some settings changed."""

@@ -6,6 +6,7 @@ Every prompt, reply, argument and result passes here and is recorded here.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, cast
@@ -16,12 +17,11 @@ from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Re
 from quire.core.messages import ToolCall, ToolResult
 from quire.core.ports import Answer, Model, ModelRequest, Piece
 from quire.core.schema import plain, render
-from quire.core.usage import Usage
 from quire.run.bracket import record_failure
 from quire.run.context import CURRENT, Context, why
-from quire.run.prices import known_cost
+from quire.run.prices import billed, own_quote
 
-__all__ = ["ask_model", "priced", "use_tool"]
+__all__ = ["ask_model", "use_tool"]
 
 
 async def ask_model(
@@ -29,8 +29,11 @@ async def ask_model(
 ) -> Answer:
     """Ask a model and return its answer; pieces are recorded as they arrive.
 
-    `price` is in US dollars per million tokens, by `input`, `output` and optionally `cached_input`.
+    `price` is in US dollars per million tokens, by `input`, `output`, and optionally `cached_input`
+    and `cache_write`; without one, `quire.toml` and the price lists are asked.
     """
+    # Before anything is sent, so that nothing can go wrong with what is paid for.
+    own = None if model.simulated else own_quote(model.provider, model.model, price)
     log, call = context.log, context.child(model.model)
     log.emit(
         Requested,
@@ -53,7 +56,7 @@ async def ask_model(
     except BaseException as error:
         record_failure(error, call)
         raise
-    cost, source = await _cost(answer, model, price)
+    cost, source = await billed(answer, model, own, time.time())
     log.emit(
         Responded,
         call.span,
@@ -66,6 +69,7 @@ async def ask_model(
         cost_usd=cost,
         price_source=source,
         simulated=model.simulated,
+        replayed=answer.replayed,
     )
     return answer
 
@@ -100,31 +104,6 @@ def _settings(request: ModelRequest) -> dict[str, Any]:
         "reasoning": request.reasoning,
     }
     return {name: value for name, value in settings.items() if value is not None}
-
-
-async def _cost(answer: Answer, model: Model, price: Mapping[str, float] | None) -> tuple[float | None, str | None]:
-    if model.simulated:
-        return 0.0, "simulated"
-    if answer.cost_usd is not None:
-        return answer.cost_usd, "provider"
-    if price is not None and answer.usage is not None:
-        return priced(answer.usage, price), "given"
-    if answer.usage is None:
-        return None, None
-    listed = await known_cost(model.provider, answer.model or model.model, answer.usage)
-    return listed, None if listed is None else "genai-prices"
-
-
-def priced(usage: Usage, price: Mapping[str, float]) -> float:
-    """Return what usage costs at a price in US dollars per million tokens."""
-    cached = usage.cached_input_tokens or 0
-    fresh = usage.input_tokens - cached
-    per_million = (
-        fresh * price["input"]
-        + cached * price.get("cached_input", price["input"])
-        + usage.output_tokens * price["output"]
-    )
-    return per_million / 1_000_000
 
 
 async def use_tool(

@@ -58,6 +58,18 @@ def _seconds(name: str, meaning: str) -> Column:
     return Column(name, "Float64", "s", meaning)
 
 
+def _money(name: str, meaning: str) -> Column:
+    return Column(name, "Float64", "USD", meaning)
+
+
+def _per_million(name: str, meaning: str) -> Column:
+    return Column(name, "Float64", "USD per million tokens", meaning)
+
+
+def _share(name: str, meaning: str) -> Column:
+    return Column(name, "Float64", "0 to 1", meaning)
+
+
 def _time(name: str, meaning: str) -> Column:
     return Column(name, _TIME, "UTC", meaning)
 
@@ -75,7 +87,6 @@ _PROVIDER = _word("provider", "who serves the model")
 _SESSION = _text("session", "the session; NA outside of one")
 _TENANT = _text("tenant", "the tenant; NA outside of one")
 _ATTEMPT = _count("attempt", "1 for the first try; NA for what was never tried")
-_REPLAYED = _flag("replayed", "whether replies came from a recording")
 _ERROR_TYPE = _text("error_type", "the class of the error; NA when there was none")
 _ERROR = _text("error", "what the error said")
 
@@ -83,7 +94,8 @@ _INPUT = _tokens("input_tokens", "the whole prompt, cached part included; NA whe
 _CACHED = _tokens("cached_input_tokens", "the part of the prompt read from the provider's cache")
 _OUTPUT = _tokens("output_tokens", "everything generated, reasoning included")
 _REASONING = _tokens("reasoning_tokens", "the part of the output that was reasoning")
-_COST = Column("cost_usd", "Float64", "USD", "NA when a reply without a known price is in it")
+_COST = _money("cost_usd", "NA when a reply without a known price is in it")
+_SIMULATED = _flag("simulated", "whether any of its replies came from a simulated model")
 
 _SUMS = (
     _count("calls", "model calls, failed and unfinished ones included"),
@@ -93,6 +105,9 @@ _SUMS = (
     _REASONING,
     _COST,
     _count("unpriced_calls", "replies without a known price"),
+    _share("cached_share", "cached_input_tokens by input_tokens, over the replies that report both; NA if none does"),
+    _seconds("first_token_s", "the median, over the replies that came in pieces; NA if none did"),
+    _word("price_source", "where the prices are from, joined by a comma if there are several; NA without any"),
 )
 
 _GROUPINGS = (
@@ -128,8 +143,8 @@ TABLES: dict[str, Table] = {
         _OUTPUT,
         _REASONING,
         _COST,
-        _flag("simulated", "whether any of its replies came from a simulated model"),
-        _REPLAYED,
+        _SIMULATED,
+        _flag("replayed", "whether any of its replies came from a recording"),
         _ERROR_TYPE,
         _ERROR,
         _json("tags", "the words it was started with"),
@@ -150,7 +165,7 @@ TABLES: dict[str, Table] = {
         _json("output", "what it gave; NA until it succeeds"),
         _tokens("input_tokens", "prompts of its own calls, its children's not included; 0 without calls"),
         _tokens("output_tokens", "replies to its own calls, its children's not included; 0 without calls"),
-        Column("cost_usd", "Float64", "USD", "its own calls', not its children's; NA when one has no known price"),
+        _money("cost_usd", "its own calls', not its children's; NA when one has no known price"),
         _ERROR_TYPE,
         _ERROR,
         _count("item", "which of many, from 0: the item of a fan-out or the iteration of a loop; NA otherwise"),
@@ -170,13 +185,15 @@ TABLES: dict[str, Table] = {
         _tokens("cache_write_tokens", "the part of the prompt written to the provider's cache"),
         _OUTPUT,
         _REASONING,
-        Column("cost_usd", "Float64", "USD", "NA when the price is not known, and without a reply"),
-        _word("price_source", "where the price is from"),
+        _money("cost_usd", "NA when the price is not known, and without a reply"),
+        _word("price_source", "who says the price: provider, given, settings, genai-prices, simulated or cache"),
         _word("finish_reason", "stop, length, tool_calls, content_filter or error; NA without a reply"),
         _ATTEMPT,
         _flag("simulated", "whether no real model was asked"),
-        _REPLAYED,
+        _flag("replayed", "whether the reply came from a recording"),
         _ERROR_TYPE,
+        _share("cached_share", "the part of the prompt read from the provider's cache; NA when not reported"),
+        _flag("cached", "whether Quire had the reply already, so that nobody was asked"),
     ),
     "tools": (
         _RUN,
@@ -221,5 +238,36 @@ TABLES: dict[str, Table] = {
     ),
     "cost": (_AGENT, _MODEL, _PROVIDER, *_SUMS),
     "costs": (*_GROUPINGS, *_SUMS),
+    "reprice": (
+        _AGENT,
+        _MODEL,
+        _PROVIDER,
+        _text("other_model", "the model that might have been asked instead"),
+        _word("other_provider", "who serves that; NA for a price that is nobody's"),
+        _count("calls", "model calls, failed and unfinished ones included"),
+        _INPUT,
+        _CACHED,
+        _OUTPUT,
+        _COST,
+        _money("other_cost_usd", "what the same tokens cost on the other model; NA when some reply reported none"),
+        _money("difference_usd", "other_cost_usd less cost_usd: below 0, the other would have been cheaper"),
+        _word("price_source", "who says the other's price: given, settings or genai-prices"),
+        _SIMULATED,
+    ),
+    "models": (
+        _PROVIDER,
+        _text("model", "its name at that provider"),
+        _tokens("context_tokens", "how much it can read at once"),
+        _per_million("input_usd", "of a short prompt, where long ones cost more"),
+        _per_million("output_usd", "of a reply to a short prompt"),
+        _per_million("cached_input_usd", "of what is read from the provider's cache; NA where that is not told apart"),
+        _word("price_source", "who says the prices: settings, genai-prices or simulated"),
+        _flag("tools", "whether it can be offered tools"),
+        _flag("output_schema", "whether the provider holds its replies to a JSON schema; Quire asks otherwise if not"),
+        _flag("images", "whether it can be shown pictures"),
+        _flag("reasoning", "whether it can think before it answers"),
+        _flag("usable", "whether it can be asked now: its key is there, or it needs none; NA if nobody tells"),
+        _text("key", "the environment variable for its key; NA if it needs none"),
+    ),
 }
 """Every table by name; `costs` has those of the first eight columns that it was grouped by."""

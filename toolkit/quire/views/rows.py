@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
+from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pydantic_core import SchemaSerializer, core_schema, to_json
@@ -36,12 +37,13 @@ from quire.core.events import (
     Unknown,
 )
 from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
+from quire.core.price import Quote
 from quire.core.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Columns", "Reading", "calls", "costs", "events", "messages", "nodes", "runs", "tools"]
+__all__ = ["Columns", "Reading", "calls", "costs", "events", "messages", "nodes", "repriced", "runs", "tools"]
 
 E = TypeVar("E", bound=Event)
 Columns: TypeAlias = dict[str, list[Any]]
@@ -225,7 +227,6 @@ def calls(log: Reading) -> Columns:
             call.simulated or (isinstance(end, Responded) and end.simulated)
             for call, end in zip(asked, ended, strict=True)
         ],
-        "replayed": [False] * len(asked),
         "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
     }
 
@@ -243,7 +244,16 @@ def _consumed(replies: Sequence[Responded | None]) -> Columns:
         "cost_usd": [reply and reply.cost_usd for reply in replies],
         "price_source": [reply and reply.price_source for reply in replies],
         "finish_reason": [reply and reply.finish_reason for reply in replies],
+        "replayed": [reply is not None and reply.replayed for reply in replies],
+        "cached_share": [usage and _cached_share(usage) for usage in used],
+        "cached": [reply is not None and reply.cached for reply in replies],
     }
+
+
+def _cached_share(usage: Usage) -> float | None:
+    cached, whole = usage.cached_input_tokens, usage.input_tokens
+    # Some servers report more cached tokens than there were.
+    return None if cached is None or not whole else min(cached / whole, 1.0)
 
 
 def tools(log: Reading) -> Columns:
@@ -420,7 +430,7 @@ def _run(log: Reading) -> dict[str, Any]:
         "tool_calls": len(log.of(Called)),
         **{name: sums[name][0] for name in (*_TOKENS, "cost_usd")},
         "simulated": any(made["simulated"]),
-        "replayed": False,
+        "replayed": any(made["replayed"]),
         "error_type": end.error_type if isinstance(end, Failed) else None,
         "error": end.error if isinstance(end, Failed) else None,
         "tags": _json(root.tags if isinstance(root, Started) else {}),
@@ -429,12 +439,81 @@ def _run(log: Reading) -> dict[str, Any]:
 
 def costs(logs: Iterable[Reading], by: Sequence[str]) -> Columns:
     """Return one row a group of model calls, in the order of what they are grouped by."""
-    made = _all_calls(logs, (*by, *_SUMMED))
+    made = _all_calls(logs, (*by, *_SUMMED, "first_token_s", "price_source"))
     keys = list(zip(*(made[name] for name in by), strict=True))
     ordered = sorted(set(keys), key=lambda key: [(part is None, part) for part in key])
     place = {key: place for place, key in enumerate(ordered)}
     grouped = {name: [key[position] for key in ordered] for position, name in enumerate(by)}
-    return {**grouped, **_sums(made, [place[key] for key in keys], len(ordered))}
+    places = [place[key] for key in keys]
+    return {**grouped, **_sums(made, places, len(ordered)), **_traits(made, places, len(ordered))}
+
+
+def _traits(made: Columns, places: Sequence[int], groups: int) -> Columns:
+    """Return what is typical of calls in groups."""
+    waits, sources = (_gathered(made[name], places, groups) for name in ("first_token_s", "price_source"))
+    return {
+        "cached_share": _cached_shares(made, places, groups),
+        "first_token_s": [median(values) if values else None for values in waits],
+        "price_source": [", ".join(sorted(set(values))) or None for values in sources],
+    }
+
+
+def _gathered(values: Sequence[Any], places: Sequence[int], groups: int) -> list[list[Any]]:
+    gathered: list[list[Any]] = [[] for _ in range(groups)]
+    for value, place in zip(values, places, strict=True):
+        if value is not None:
+            gathered[place].append(value)
+    return gathered
+
+
+def _cached_shares(made: Columns, places: Sequence[int], groups: int) -> list[float | None]:
+    cached, whole = [0] * groups, [0] * groups
+    for part, tokens, place in zip(made["cached_input_tokens"], made["input_tokens"], places, strict=True):
+        if part is not None:
+            cached[place] += min(part, tokens)
+            whole[place] += tokens
+    return [part / tokens if tokens else None for part, tokens in zip(cached, whole, strict=True)]
+
+
+def repriced(log: Reading, quotes: Sequence[Quote]) -> Columns:
+    """Return one row a group of model calls and a quote: what they cost, and what they would have cost."""
+    made = log.calls
+    by = ("agent", "model", "provider")
+    was = costs([log], by)
+    place = {key: place for place, key in enumerate(zip(*(was[name] for name in by), strict=True))}
+    places = [place[key] for key in zip(*(made[name] for name in by), strict=True)]
+    simulated = [any(values) for values in _gathered(made["simulated"], places, len(place))]
+    others = [_sums({**made, "cost_usd": _charges(made, quote)}, places, len(place))["cost_usd"] for quote in quotes]
+    rows = [
+        (group, quote, other[group]) for group in range(len(place)) for quote, other in zip(quotes, others, strict=True)
+    ]
+    return {
+        **{name: [values[group] for group, _, _ in rows] for name, values in was.items()},
+        "other_model": [quote.model for _, quote, _ in rows],
+        "other_provider": [quote.provider for _, quote, _ in rows],
+        "other_cost_usd": [other for _, _, other in rows],
+        "difference_usd": [_less(other, was["cost_usd"][group]) for group, _, other in rows],
+        "price_source": [quote.source for _, quote, _ in rows],
+        "simulated": [simulated[group] for group, _, _ in rows],
+    }
+
+
+def _charges(made: Columns, quote: Quote) -> list[float | None]:
+    names = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+    consumed = zip(*(made[name] for name in names), strict=True)
+    return [
+        # Whom nobody had to ask once, nobody has to ask again.
+        0.0
+        if cached
+        else quote.charge(Usage(**dict(zip(names, tokens, strict=True))), at)
+        if tokens[0] is not None
+        else None
+        for tokens, at, cached in zip(consumed, made["started_at"], made["cached"], strict=True)
+    ]
+
+
+def _less(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
 
 
 def _all_calls(logs: Iterable[Reading], names: Sequence[str]) -> Columns:

@@ -24,8 +24,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from quire.core.events import Event
+    from quire.core.price import Quote
 
-__all__ = ["Column", "Reading", "calls", "cost", "costs", "events", "messages", "nodes", "runs", "schema", "tools"]
+__all__ = [
+    "Column",
+    "Reading",
+    "calls",
+    "cost",
+    "costs",
+    "events",
+    "messages",
+    "models",
+    "nodes",
+    "reprice",
+    "runs",
+    "schema",
+    "tools",
+]
 
 
 def nodes(log: Iterable[Event] | Reading) -> pd.DataFrame:
@@ -93,6 +108,16 @@ def costs(logs: Iterable[Iterable[Event]], by: str | Sequence[str] = "agent") ->
         raise DefinitionError(f"Costs have no groups by={by!r}.", remedy=f"Take some of {', '.join(GROUPINGS)}.")
     sums = tuple(column for column in TABLES["costs"] if column.name not in GROUPINGS)
     return _frame((*(GROUPINGS[name] for name in names), *sums), rows.costs(map(Reading, logs), names))
+
+
+def reprice(log: Iterable[Event] | Reading, quotes: Sequence[Quote]) -> pd.DataFrame:
+    """Return what a run's model calls cost by agent and model, and what they would have cost by each of the quotes."""
+    return _frame(TABLES["reprice"], rows.repriced(_read(log), quotes))
+
+
+def models(known: Columns) -> pd.DataFrame:
+    """Return one row a model; what is known of them comes column by column."""
+    return _frame(TABLES["models"], known)
 
 
 def schema(table: str) -> pd.DataFrame:
