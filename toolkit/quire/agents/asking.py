@@ -22,6 +22,7 @@ from quire.core.ports import Abilities, Answer, Model, ModelRequest
 from quire.core.usage import Usage
 from quire.run.calls import ask_model
 from quire.run.context import Context
+from quire.run.keys import NO_KEYS, Keys
 from quire.run.prices import quote
 from quire.run.retry import Retry, retrying
 
@@ -56,11 +57,11 @@ class Speaker:
         return found.charge(usage, time.time()) if found else None
 
 
-def speaker(llm: LLM | Model) -> Speaker:
-    """Return whom an agent's `llm` stands for."""
+def speaker(llm: LLM | Model, keys: Keys = NO_KEYS) -> Speaker:
+    """Return whom an agent's `llm` stands for, in a run that brings these keys."""
     if not isinstance(llm, LLM):
         return Speaker(model=llm, settings={})
-    return Speaker(model=llm.open(), settings=llm.settings(), price=llm.price, fallback=llm.fallback)
+    return Speaker(model=llm.open(keys), settings=llm.settings(), price=llm.price, fallback=llm.fallback)
 
 
 class Minutes:
@@ -96,7 +97,7 @@ async def ask(llm: LLM | Model, wording: Wording, retry: Retry | None, minutes: 
     The fallback is asked when `retry` is used up, and only if nothing of a reply has been shown. It gets the
     conversation as it is, in its own wording and with its own settings. Every attempt is a call of its own.
     """
-    who = speaker(llm)
+    who = speaker(llm, context.keys)
     try:
         return await _ask(who, wording, retry, minutes, context)
     except ProviderError as error:

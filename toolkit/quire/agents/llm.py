@@ -12,6 +12,7 @@ from quire.core.doors import open_door, who_serves
 from quire.core.errors import DefinitionError
 from quire.core.ports import Endpoint, Model
 from quire.core.price import Price
+from quire.run.keys import NO_KEYS, Keys
 
 __all__ = ["LLM"]
 
@@ -115,8 +116,8 @@ class LLM:
         """Return a copy with some settings changed."""
         return dataclasses.replace(self, **changes)
 
-    def open(self) -> Model:
-        """Return the model behind the settings, ready to be asked.
+    def open(self, keys: Keys = NO_KEYS) -> Model:
+        """Return the model behind the settings, ready to be asked; a run's own `keys` go before `api_key`.
 
         Raises:
             DefinitionError: no adapter for the provider is installed.
@@ -125,7 +126,7 @@ class LLM:
         endpoint = Endpoint(
             provider=provider or "",
             model=model,
-            api_key=self.api_key,
+            api_key=keys.of(provider or "") or self.api_key,
             base_url=self.base_url,
             timeout=self.timeout,
         )

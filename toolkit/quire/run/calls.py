@@ -54,6 +54,8 @@ async def ask_model(
         log.emit(Cancelled, call.span, call.parent, reason=why(cancelled, call))
         raise
     except BaseException as error:
+        # An adapter that repeats what its server says may repeat a key.
+        call.keys.hide_in(error)
         record_failure(error, call)
         raise
     cost, source = await billed(answer, model, own, time.time())

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from quire.core.errors import QuireError
 from quire.log.log import Log
+from quire.run.keys import NO_KEYS, Keys
 
 __all__ = ["CURRENT", "Context", "Part", "current_context", "why"]
 
@@ -38,6 +39,7 @@ class Context:
         "decision",
         "error",
         "item",
+        "keys",
         "log",
         "loop",
         "name",
@@ -65,6 +67,7 @@ class Context:
         item: int | None = None,
         error: BaseException | None = None,
         decision: Any = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.log = log
         self.loop = loop
@@ -85,6 +88,8 @@ class Context:
         """The error that this stands in for, in a fallback."""
         self.decision = decision
         """The answer that led here, in the route of a branch."""
+        self.keys = keys
+        """The keys the run brought along for its model calls."""
 
     @property
     def run(self) -> str:
@@ -115,6 +120,7 @@ class Context:
         item: int | None = None,
         error: BaseException | None = None,
         decision: Any = None,
+        keys: Keys | None = None,
     ) -> Context:
         """Return the context of something that runs inside this one, or apart from it in a task of its own."""
         return Context(
@@ -131,6 +137,7 @@ class Context:
             item=item,
             error=error or self.error,
             decision=self.decision if decision is None else decision,
+            keys=self.keys if keys is None else keys,
         )
 
     def within(self, seconds: float) -> Context:

@@ -14,6 +14,7 @@ from quire.log.log import Log, within
 from quire.run import bridge, runtime
 from quire.run.bracket import Work, bracket, refuse
 from quire.run.context import Context
+from quire.run.keys import NO_KEYS
 from quire.run.record import Record
 from quire.views.live import RunFold
 
@@ -307,13 +308,15 @@ def begin(
     *,
     timeout: float | None = None,
     tags: Mapping[str, str] | None = None,
+    keys: Mapping[str, str] | None = None,
     streaming: bool = False,
 ) -> Run[Any]:
     """Start a run: inside another run as a part of it, otherwise as one of its own."""
     check_timeout(timeout)
     outer = bridge.living_context()
     if outer is not None:
-        return Run(runnable, value, outer.child(runnable.name, timeout, apart=True), {})
+        place = outer.child(runnable.name, timeout, apart=True, keys=outer.keys.with_(keys))
+        return Run(runnable, value, place, {})
     loop = bridge.loop_for_runs()
     log = Log(runtime.new_run_id(), runtime.store())
     context = Context(
@@ -327,5 +330,6 @@ def begin(
         streaming=streaming,
         parts=[],
         timed=True,
+        keys=NO_KEYS.with_(keys),
     )
     return Run(runnable, value, context, {"graph": runnable.graph(), "tags": dict(tags or {})})

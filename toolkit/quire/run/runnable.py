@@ -79,16 +79,32 @@ class Runnable(ABC, Generic[I, O]):
     async def _run(self, input: I, ctx: Context) -> O:
         """Do the work; called inside the bracket with an input that was checked."""
 
-    def start(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> Run[O]:
+    def start(
+        self,
+        input: I,
+        *,
+        timeout: float | None = None,
+        tags: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Run[O]:
         """Begin at once and return the handle; await the handle for the result.
 
-        `timeout` is in seconds; `tags` are kept with the run and shown in `quire.runs()`. Without a
+        `timeout` is in seconds; `tags` are kept with the run and shown in `quire.runs()`. `keys` are
+        whoever's account pays, by provider: `keys={"openai": key}`. Every `LLM` asked inside the run uses
+        them, before its own `api_key` and the environment's; they are never recorded or shown. Without a
         running event loop (a script) the work is done on Quire's own background loop.
         """
         # Whoever starts wants to watch: models are asked to write piece by piece, also before a view is open.
-        return begin(self, input, timeout=timeout, tags=tags, streaming=True)
+        return begin(self, input, timeout=timeout, tags=tags, keys=keys, streaming=True)
 
-    async def execute(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:
+    async def execute(
+        self,
+        input: I,
+        *,
+        timeout: float | None = None,
+        tags: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> O:
         """Run to the end and return the result; inside a step or a tool, as a part of that run.
 
         Raises:
@@ -98,8 +114,8 @@ class Runnable(ABC, Generic[I, O]):
         check_timeout(timeout)
         outer = bridge.living_context()
         if outer is not None:
-            return await bracket(self, input, outer.child(self.name, timeout))
-        return await begin(self, input, timeout=timeout, tags=tags)
+            return await bracket(self, input, outer.child(self.name, timeout, keys=outer.keys.with_(keys)))
+        return await begin(self, input, timeout=timeout, tags=tags, keys=keys)
 
     async def stream(
         self,
@@ -107,6 +123,7 @@ class Runnable(ABC, Generic[I, O]):
         *,
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Event]:
         """Yield the run's events as they happen, replies piece by piece; raise its error at the end.
 
@@ -121,7 +138,7 @@ class Runnable(ABC, Generic[I, O]):
             >>> len(asyncio.run(main())) > 0
             True
         """
-        run = begin(self, input, timeout=timeout, tags=tags, streaming=True)
+        run = begin(self, input, timeout=timeout, tags=tags, keys=keys, streaming=True)
         try:
             async with aclosing(run.follow()) as events:
                 async for event in events:
@@ -131,12 +148,19 @@ class Runnable(ABC, Generic[I, O]):
             if not run.finished:
                 await run.cancel("nobody reads its events any more")
 
-    def execute_sync(self, input: I, *, timeout: float | None = None, tags: Mapping[str, str] | None = None) -> O:
+    def execute_sync(
+        self,
+        input: I,
+        *,
+        timeout: float | None = None,
+        tags: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> O:
         """Run to the end and return the result, without `await`: in scripts, cells, tests and threads."""
         if bridge.in_worker():
             # A part of the run that waits for this thread, so that it ends with it.
-            return begin(self, input, timeout=timeout, tags=tags).wait()
-        return bridge.wait_for(lambda: self.execute(input, timeout=timeout, tags=tags))
+            return begin(self, input, timeout=timeout, tags=tags, keys=keys).wait()
+        return bridge.wait_for(lambda: self.execute(input, timeout=timeout, tags=tags, keys=keys))
 
     def accept(self, value: Any) -> Any:
         """Return the value as the input type; raise pydantic's `ValidationError` if it cannot be."""

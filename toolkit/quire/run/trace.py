@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import re
 import traceback
 from pathlib import Path
 
@@ -13,6 +14,8 @@ __all__ = ["users_traceback"]
 
 _OURS = str(Path(__file__).parent.parent)
 _MACHINERY = (_OURS, str(Path(asyncio.__file__).parent), str(Path(concurrent.futures.__file__).parent), "<frozen ")
+_KEYS = re.compile(r"""(?<=keys=)\{.*?(\}|$)|(?<=api_key=)(".*?("|$)|'.*?('|$))""")
+"""A key that somebody wrote into the code: what is recorded has none."""
 
 
 def users_traceback(error: BaseException) -> str | None:
@@ -27,7 +30,7 @@ def users_traceback(error: BaseException) -> str | None:
     for frame in frames:
         lines.append(f"  {_place(frame.filename)}, line {frame.lineno}, in {frame.name}")
         if frame.line:
-            lines.append(f"    {frame.line}")
+            lines.append(f"    {_KEYS.sub('...', frame.line)}")
     text = str(error).splitlines() or [""]
     return "\n".join([*lines, f"{type(error).__name__}: {text[0]}" if text[0] else type(error).__name__, *text[1:]])
 
