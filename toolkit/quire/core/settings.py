@@ -53,7 +53,7 @@ class Settings:
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """By `model` or `provider:model`."""
 
-    def price(self, provider: str, model: str) -> Price | None:
+    def price(self, provider: str | None, model: str) -> Price | None:
         """Return the price of a model, if there is one; that of the very provider goes before the model's."""
         return self.prices.get(f"{provider}:{model}") or self.prices.get(model)
 

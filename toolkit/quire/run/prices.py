@@ -14,13 +14,14 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from quire.core.doors import doors
 from quire.core.ports import Answer, Model
 from quire.core.price import Price, Quote
 from quire.core.settings import settings
 from quire.core.usage import Usage
 from quire.run.threads import in_thread
 
-__all__ = ["Listed", "billed", "listed", "own_quote", "quote", "vendor_of"]
+__all__ = ["Listed", "billed", "listed", "own_quote", "quote", "quote_by_name", "vendor_of"]
 
 _VENDORS: dict[str, str | None] = {
     "azure-responses": "azure",
@@ -112,7 +113,25 @@ def quote(provider: str, model: str, price: Mapping[str, float] | None = None) -
     return own_quote(provider, model, price) or _list_quote(provider, model)
 
 
-def own_quote(provider: str, model: str, price: Mapping[str, float] | None = None) -> Quote | None:
+def quote_by_name(model: str, price: Mapping[str, float] | None = None) -> Quote | None:
+    """Return what a model charges of which only the name is known; the lists say whose it is, if anybody's.
+
+    Example:
+        >>> quote_by_name("deepseek-chat").provider
+        'deepseek'
+    """
+    own = own_quote(None, model, price)
+    if own is not None:
+        return own
+    try:
+        vendor, _ = _snapshot().find_provider_model(model, None, None, None)
+    except LookupError:
+        return None
+    ours = (name for name in doors("quire.providers") if _VENDORS.get(name, name) == vendor.id)
+    return _list_quote(next(ours, vendor.id), model)
+
+
+def own_quote(provider: str | None, model: str, price: Mapping[str, float] | None = None) -> Quote | None:
     """Return what the user says that a model charges: the price given with it, or that in `quire.toml`.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from quire.core.codec import encode
 from quire.core.events import Event, Started, Succeeded
+from quire.run.reprice import quotes
 from quire.views import drawing, tables
 from quire.views.live import RunFold
 from quire.views.shapes import Status
@@ -80,6 +81,32 @@ class Record:
     def cost(self) -> pd.DataFrame:
         """The calls by agent and model."""
         return tables.cost(self.past)
+
+    def reprice(self, *others: Any) -> pd.DataFrame:
+        """Return what the calls would have cost on other models, by agent and model, beside what they did cost.
+
+        Each of the others is named as in `LLM(...)`, or is an `LLM`, or is a price in US dollars per million
+        tokens. Prices are those of the day of each call. The tokens are those that were reported: another model
+        cuts words otherwise and writes more or less, so this is an estimate. What was read from a provider's cache
+        is taken to be read from the other's, at its price for that, and likewise what was written to it. A call
+        that Quire itself had the reply to costs nothing on any model. A simulated run's tokens are simulated too,
+        and the last column says so.
+
+        Raises:
+            DefinitionError: nobody says what one of the others costs; the error names models that are written alike.
+
+        Example:
+            >>> from quire import LLM, Agent
+            >>> run = Agent(LLM("offline"), "Answer.").start("Why do bees dance?")
+            >>> _ = run.wait()
+            >>> table = run.reprice("claude-haiku-4-5", "deepseek:deepseek-chat", {"input": 0, "output": 0})
+            >>> table[["other_model", "price_source", "simulated"]]
+                  other_model  price_source  simulated
+            0  claude-haiku-4-5  genai-prices       True
+            1     deepseek-chat  genai-prices       True
+            2       0 in, 0 out         given       True
+        """
+        return tables.reprice(self.past, quotes(others))
 
     @property
     def graph(self) -> Part:
