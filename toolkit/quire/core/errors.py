@@ -19,6 +19,8 @@
     ├── AllFailed                         nobody finished the race
     ├── LoopExhausted                     a loop ended without being done
     ├── ToolRoundsExceeded                a model kept asking for tools
+    ├── ToolFailed                        a tool of another program says that it failed
+    │   └── ToolsUnreachable (ConnectionError)    that program could not be started or reached, or went away
     ├── Stop                              raised by a tool to end the run instead of telling the model
     ├── DeadlineExceeded (TimeoutError)   the time given was used up
     ├── RunCancelled                      somebody stopped the run that was awaited
@@ -35,6 +37,8 @@
     │   ├── StreamInterrupted
     │   ├── ProviderTimeout (TimeoutError)
     │   └── ProviderUnreachable (ConnectionError)
+    ├── CassetteError                     a recording could not be written, read or used
+    │   └── CassetteMiss                  nothing recorded answers a request, and it may not be asked
     └── StoreError                        a log could not be kept or read
         ├── StreamConflict                another writer was there first
         └── CorruptLog                    a line in the middle of a log is unreadable
@@ -58,6 +62,8 @@ __all__ = [
     "AllFailed",
     "AmbiguousProducer",
     "AuthenticationError",
+    "CassetteError",
+    "CassetteMiss",
     "CompletionError",
     "ConditionError",
     "ContentFiltered",
@@ -92,7 +98,9 @@ __all__ = [
     "StreamConflict",
     "StreamInterrupted",
     "SubmitError",
+    "ToolFailed",
     "ToolRoundsExceeded",
+    "ToolsUnreachable",
     "UnknownField",
 ]
 
@@ -218,6 +226,14 @@ class ToolRoundsExceeded(QuireError):
     """A model asked for tools more often than `max_tool_rounds` allows."""
 
 
+class ToolFailed(QuireError):
+    """A tool that another program provides says that it failed; the words are that program's."""
+
+
+class ToolsUnreachable(ToolFailed, ConnectionError):
+    """A program that provides tools could not be started or reached, or went away."""
+
+
 class Stop(QuireError):
     """Raised by a tool: end the run with this error instead of telling the model about it."""
 
@@ -241,6 +257,8 @@ class ProviderError(QuireError):
     """The words of the reply that had arrived."""
     begun: bool = False
     """Whether some of the reply has been shown, which cannot be taken back and said otherwise."""
+    replayed: bool = False
+    """Whether it comes from a recording, and not from a server that was asked now."""
 
     def __init__(
         self,
@@ -302,6 +320,14 @@ class ProviderTimeout(ProviderError, TimeoutError):
 
 class ProviderUnreachable(ProviderError, ConnectionError):
     """No connection to the server could be made."""
+
+
+class CassetteError(QuireError):
+    """A cassette could not be written, read or used; what was in it still is."""
+
+
+class CassetteMiss(CassetteError):
+    """Nothing recorded answers a request, and nobody may be asked."""
 
 
 class StoreError(QuireError):
