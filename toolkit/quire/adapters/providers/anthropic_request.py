@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from quire.adapters.providers.anthropic_schema import native_schema
+from quire.adapters.providers.calls import fitting_id
 from quire.adapters.providers.files import kind_of, refused
 from quire.adapters.providers.loose import mapping, parsed
 from quire.adapters.providers.services import SERVICES
@@ -54,6 +54,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], ModelFacts], ...] = tuple(
 _BUDGETS = {"low": 1024, "medium": 4096, "high": 16384}
 """Tokens to think with, by effort, for models that are given a number."""
 _LEAST_BUDGET = 1024
+_IDS = SERVICES["anthropic"].call_id
 _CACHED = {"cache_control": {"type": "ephemeral"}}
 SEALER = "anthropic"
 """Whose seal is on what these models think."""
@@ -201,7 +202,7 @@ def _call(part: ToolCall) -> dict[str, Any]:
     # The API takes an object only; of broken arguments, the model sees what it wrote.
     given = parsed(part.arguments.strip() or "{}")
     arguments = mapping(given) if isinstance(given, dict) else {"unreadable": part.arguments}
-    return {"type": "tool_use", "id": _call_id(part.id), "name": part.tool, "input": arguments}
+    return {"type": "tool_use", "id": fitting_id(part.id, _IDS), "name": part.tool, "input": arguments}
 
 
 def _file(file: File) -> dict[str, Any]:
@@ -230,15 +231,8 @@ def _title(file: File) -> dict[str, str]:
 def _result(part: ToolResult) -> dict[str, Any]:
     # An error without words is refused.
     words = "It failed." if part.failed and not part.text.strip() else part.text
-    wire: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(part.id), "content": words}
+    wire: dict[str, Any] = {"type": "tool_result", "tool_use_id": fitting_id(part.id, _IDS), "content": words}
     if part.files:
         said = [{"type": "text", "text": words}] if words.strip() else []
         wire["content"] = [*said, *map(_file, part.files)]
     return {**wire, "is_error": True} if part.failed else wire
-
-
-def _call_id(written: str) -> str:
-    # A conversation may come from another provider, whose ids this one would refuse.
-    if re.fullmatch(SERVICES["anthropic"].call_id, written):
-        return written
-    return hashlib.sha256(written.encode()).hexdigest()[:24]

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from quire.adapters.providers.calls import fitting_id, object_text
 from quire.adapters.providers.files import data_url, kind_of, refused, told
 from quire.adapters.providers.loose import parsed, rows
-from quire.adapters.providers.services import Service
-from quire.adapters.providers.strict import strict_schema
+from quire.adapters.providers.services import Service, sealer
+from quire.adapters.providers.strict import strict_form
 from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
-from quire.core.ports import ModelRequest, OutputForm, ToolForm
+from quire.core.ports import ModelRequest, ToolForm
 
-__all__ = ["chat_request", "sealer"]
+__all__ = ["chat_request"]
 
 _SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
-
-
-def sealer(service: Service) -> str:
-    """Return whose seal is on what a service's models think."""
-    return service.prefix.lower()
 
 
 def chat_request(request: ModelRequest, model: str, service: Service, *, at_openai: bool) -> dict[str, Any]:
@@ -36,7 +29,7 @@ def chat_request(request: ModelRequest, model: str, service: Service, *, at_open
         if request.must_use_tool:
             body["tool_choice"] = "required"
     if request.output is not None:
-        body["response_format"] = _response_format(request.output)
+        body["response_format"] = {"type": "json_schema", "json_schema": strict_form(request.output)}
     body |= _settings(request, service, at_openai=at_openai)
     if request.stream:
         body["stream"] = True
@@ -65,13 +58,6 @@ def _tool(tool: ToolForm) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _response_format(output: OutputForm) -> dict[str, Any]:
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", output.name)[:64] or "reply"
-    strict = strict_schema(output.schema)
-    form = {"name": name, "schema": output.schema if strict is None else strict, "strict": strict is not None}
-    return {"type": "json_schema", "json_schema": form}
-
-
 def _messages(messages: tuple[Message, ...], service: Service) -> list[dict[str, Any]]:
     wire: list[dict[str, Any]] = []
     for message in _one_system(messages) if service.one_system else messages:
@@ -97,7 +83,7 @@ def _shown(result: ToolResult) -> str:
 
 
 def _result(part: ToolResult, service: Service) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": _call_id(part.id, service), "content": part.text}
+    return {"role": "tool", "tool_call_id": fitting_id(part.id, service.call_id), "content": part.text}
 
 
 def _spoken(message: Message, service: Service) -> dict[str, Any]:
@@ -126,14 +112,14 @@ def _file(file: File, service: Service) -> dict[str, Any]:
     if kind == "text":
         return {"type": "text", "text": told(file)}
     if kind not in service.files:
-        raise refused(file, service.prefix.lower())
+        raise refused(file, sealer(service))
     if kind == "image":
         return {"type": "image_url", "image_url": {"url": data_url(file)}}
     if kind == "audio" and file.data is not None and file.media_type in _SOUNDS:
         return {"type": "input_audio", "input_audio": {"data": file.data, "format": _SOUNDS[file.media_type]}}
     if kind == "document":
         return {"type": "file", "file": {"filename": file.name or "document.pdf", "file_data": data_url(file)}}
-    raise refused(file, service.prefix.lower())
+    raise refused(file, sealer(service))
 
 
 def _thoughts(message: Message, service: Service) -> dict[str, Any]:
@@ -151,19 +137,8 @@ def _sealed(part: Thought) -> Any:
 
 
 def _call(part: ToolCall, service: Service) -> dict[str, Any]:
-    # Several servers answer 400 to a history with arguments that are not an object; the model sees what it wrote.
-    arguments = part.arguments.strip() or "{}"
-    if not isinstance(parsed(arguments), dict):
-        arguments = json.dumps({"unreadable": arguments})
     return {
-        "id": _call_id(part.id, service),
+        "id": fitting_id(part.id, service.call_id),
         "type": "function",
-        "function": {"name": part.tool, "arguments": arguments},
+        "function": {"name": part.tool, "arguments": object_text(part)},
     }
-
-
-def _call_id(written: str, service: Service) -> str:
-    # A conversation may come from another provider, whose ids this one would refuse.
-    if re.fullmatch(service.call_id, written):
-        return written
-    return hashlib.sha256(written.encode()).hexdigest()[:9]

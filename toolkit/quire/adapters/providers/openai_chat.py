@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from quire.adapters.providers.chat_reply import ReplyFold
-from quire.adapters.providers.chat_request import chat_request, sealer
+from quire.adapters.providers.chat_request import chat_request
 from quire.adapters.providers.remote import Remote, below
-from quire.adapters.providers.services import service_for
+from quire.adapters.providers.services import sealer, service_for
 from quire.core.ports import Abilities, Endpoint, ModelRequest
 
 __all__ = ["OpenAIChat"]

@@ -12,7 +12,7 @@ from quire.core.errors import AuthenticationError, DefinitionError
 from quire.core.ports import Endpoint
 from quire.core.settings import ProviderSettings, settings
 
-__all__ = ["SERVICES", "Service", "base_url", "is_local", "key_for", "key_headers", "service_for"]
+__all__ = ["SERVICES", "Service", "base_url", "is_local", "key_for", "key_headers", "sealer", "service_for"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +141,11 @@ def service_for(endpoint: Endpoint) -> Service:
         at_host = (known for known in SERVICES.values() if urlsplit(known.base_url or "").hostname == host)
         return next(at_host, named)
     return named
+
+
+def sealer(service: Service) -> str:
+    """Return whose seal is on what a service's models think."""
+    return service.prefix.lower()
 
 
 def base_url(endpoint: Endpoint, service: Service) -> str:

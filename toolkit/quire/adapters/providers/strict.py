@@ -13,8 +13,9 @@ import re
 from typing import Any
 
 from quire.adapters.providers.loose import mapping, rows, text
+from quire.core.ports import OutputForm
 
-__all__ = ["strict_schema"]
+__all__ = ["strict_form", "strict_schema"]
 
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 _TOLD = (
@@ -27,6 +28,18 @@ _KEPT_TOO = frozenset({"minItems", "maxItems"})
 
 class _DoesNotFitError(Exception):
     """The schema says something that the strict subset cannot."""
+
+
+def strict_form(output: OutputForm) -> dict[str, Any]:
+    """Return the shape of a reply as OpenAI wants it told: strict if that can be.
+
+    Example:
+        >>> strict_form(OutputForm(name="A b!", schema={"type": "object", "properties": {}}))["name"]
+        'A_b_'
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", output.name)[:64] or "reply"
+    strict = strict_schema(output.schema)
+    return {"name": name, "schema": output.schema if strict is None else strict, "strict": strict is not None}
 
 
 def strict_schema(schema: dict[str, Any]) -> dict[str, Any] | None:
