@@ -31,6 +31,7 @@ def test_the_everyday_names():
         "errors",
         "events",
         "load",
+        "models",
         "runs",
         "testing",
         "views",

@@ -189,8 +189,7 @@ def test_every_model_of_every_list_can_be_charged():
     whole = Usage(
         input_tokens=300_000, output_tokens=900, cached_input_tokens=70, cache_write_tokens=50, reasoning_tokens=40
     )
-    providers = ("openai", "anthropic", "google", "groq", "mistral", "moonshot", "openrouter", "xai")
-    found = [quote(provider, model.model) for provider in providers for model in listed(provider)]
+    found = [quote(known.provider, known.model) for known in listed()]
     assert len(found) > 500
     costs = [each.charge(whole, NOW) for each in found if each]
     assert all(cost is None or cost >= 0 for cost in costs)

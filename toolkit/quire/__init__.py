@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quire.flow.step import Step
     from quire.run.context import current_context
     from quire.run.history import costs, load, runs
+    from quire.run.models import models
     from quire.run.retry import Retry
     from quire.run.run import Run
 
@@ -39,6 +40,7 @@ __all__ = [
     "errors",
     "events",
     "load",
+    "models",
     "runs",
     "testing",
     "views",
@@ -59,6 +61,7 @@ _HOMES = {
     "costs": "quire.run.history",
     "current_context": "quire.run.context",
     "load": "quire.run.history",
+    "models": "quire.run.models",
     "runs": "quire.run.history",
 }
 _MODULES = frozenset({"errors", "events", "testing", "views"})

@@ -18,6 +18,7 @@ __all__ = [
     "Abilities",
     "Answer",
     "Endpoint",
+    "Facts",
     "FinishReason",
     "Model",
     "ModelRequest",
@@ -109,6 +110,25 @@ class Abilities:
     """It can be offered tools."""
     must_use_tool: bool = True
     """It can be made to use one of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an adapter knows of a model without asking it; `None` for what it does not know.
+
+    A model may have a method `facts()` that returns them, or `None` if its provider does not serve it.
+    """
+
+    usable: bool | None = None
+    """Whether it could be asked now: its key is there, or it needs none. Nobody is asked to find out."""
+    key: str | None = None
+    """The environment variable for its key; `None` if it needs none."""
+    tools: bool | None = None
+    """Whether it can be offered tools."""
+    images: bool | None = None
+    """Whether it can be shown pictures."""
+    reasoning: bool | None = None
+    """Whether it can think before it answers."""
 
 
 class Model(Protocol):

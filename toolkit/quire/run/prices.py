@@ -67,36 +67,46 @@ class Listed:
     """In our word for it."""
     model: str
     context_tokens: int | None
-    input: float
-    """US dollars per million tokens now, of a short prompt."""
-    output: float
-    cached_input: float | None
+    """How much it can read at once."""
+    price: Price
+    """Now, of a short prompt."""
 
 
-def listed(provider: str) -> Iterator[Listed]:
-    """Yield the models of a provider that have a price for what they read and for what they write.
+def listed() -> Iterator[Listed]:
+    """Yield the models of installed providers that have a price for what they read and for what they write.
 
     Example:
-        >>> next(model.context_tokens for model in listed("anthropic") if model.model == "claude-haiku-4-5")
+        >>> next(model.context_tokens for model in listed() if model.model == "claude-haiku-4-5")
         200000
     """
-    vendor, now = vendor_of(provider), datetime.now(UTC)
-    for model in vendor.models if vendor else ():
-        prices = model.get_prices(now)
-        if prices.input_mtok is not None and prices.output_mtok is not None:
-            yield Listed(
-                provider=provider,
-                model=model.id,
-                context_tokens=model.context_window,
-                input=_least(prices.input_mtok),
-                output=_least(prices.output_mtok),
-                cached_input=None if prices.cache_read_mtok is None else _least(prices.cache_read_mtok),
-            )
+    now = datetime.now(UTC)
+    for provider, vendor in _vendors().items():
+        for model in vendor.models:
+            price = _short(model.get_prices(now))
+            if price is not None:
+                yield Listed(provider=provider, model=model.id, context_tokens=model.context_window, price=price)
 
 
-def _least(price: Any) -> float:
-    """Return the price of a short prompt, where long ones cost more."""
-    return float(getattr(price, "base", price))
+def _short(prices: Any) -> Price | None:
+    """Return the price of a short prompt, where long ones cost more; `None` without one for words in and out."""
+    parts = {
+        "input": prices.input_mtok,
+        "output": prices.output_mtok,
+        "cached_input": prices.cache_read_mtok,
+        "cache_write": prices.cache_write_mtok,
+    }
+    found = {name: float(getattr(price, "base", price)) for name, price in parts.items() if price is not None}
+    return Price(**found) if {"input", "output"} <= found.keys() else None
+
+
+def _vendors() -> dict[str, Any]:
+    """Return the entries of the installed providers by our word for each, once where there are several."""
+    installed = doors("quire.providers")
+    # A name of ours that is an alias stands behind the one that the lists have too.
+    names = sorted(installed, key=lambda name: (name in _VENDORS, name))
+    entries = {name: vendor_of(name) for name in names}
+    first = {vendor.id: name for name, vendor in reversed(entries.items()) if vendor is not None}
+    return {name: entries[name] for name in sorted(first.values())}
 
 
 def quote(provider: str, model: str, price: Mapping[str, float] | None = None) -> Quote | None:

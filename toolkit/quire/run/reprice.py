@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, cast
 
-from quire.core.doors import doors, who_serves
+from quire.core.doors import who_serves
 from quire.core.errors import DefinitionError
 from quire.core.price import Price, Quote
 from quire.core.settings import settings
@@ -61,6 +61,5 @@ def _remedy(name: str) -> str:
 def _names() -> Iterator[str]:
     """Yield every model that has a price, by its name alone and with its provider's."""
     yield from settings().prices
-    for provider in doors("quire.providers"):
-        for model in listed(provider):
-            yield from (model.model, f"{provider}:{model.model}")
+    for known in listed():
+        yield from (known.model, f"{known.provider}:{known.model}")

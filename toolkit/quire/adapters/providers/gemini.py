@@ -12,7 +12,7 @@ from quire.adapters.providers.gemini_reply import GeminiFold
 from quire.adapters.providers.gemini_request import before_3, gemini_request
 from quire.adapters.providers.remote import Remote, below
 from quire.adapters.providers.services import SERVICES
-from quire.core.ports import Abilities, Endpoint, ModelRequest
+from quire.core.ports import Abilities, Endpoint, Facts, ModelRequest
 
 __all__ = ["Gemini"]
 
@@ -29,6 +29,10 @@ class Gemini(Remote):
     def __init__(self, endpoint: Endpoint) -> None:
         abilities = Abilities(output_schema_with_tools=not before_3(endpoint.model))
         super().__init__(endpoint, SERVICES["google"], abilities)
+
+    def facts(self) -> Facts | None:
+        """Return what is known of the model without asking it; the others that Google serves, it serves elsewhere."""
+        return super().facts() if self.model.startswith(("gemini-", "gemma-")) else None
 
     def _address(self, url: str, *, stream: bool) -> str:
         # A tuned model's name says its collection itself.

@@ -21,7 +21,7 @@ from quire.adapters.providers.clues import Clues, first_sentence, flattened, sen
 from quire.adapters.providers.inventions import Inventor
 from quire.adapters.providers.loose import mapping, parsed, rows, text
 from quire.core.messages import File, Message, Part, Text, ToolCall, ToolResult
-from quire.core.ports import Abilities, Answer, Endpoint, FinishReason, ModelRequest, Piece, ToolForm
+from quire.core.ports import Abilities, Answer, Endpoint, Facts, FinishReason, ModelRequest, Piece, ToolForm
 from quire.core.usage import Usage
 
 __all__ = ["Offline"]
@@ -51,6 +51,10 @@ class Offline:
 
     def __repr__(self) -> str:
         return "Offline()"
+
+    def facts(self) -> Facts:
+        """Return what is known of it: it is always there."""
+        return Facts(usable=True, tools=True, images=True, reasoning=False)
 
     async def ask(self, request: ModelRequest) -> AsyncGenerator[Piece | Answer, None]:
         """Yield words if `request.stream`, then the `Answer`."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from quire.adapters.providers.openai_chat import OpenAIChat
 from quire.adapters.providers.openai_responses import OpenAIResponses
 from quire.adapters.providers.services import SERVICES, base_url
-from quire.core.ports import Answer, Endpoint, ModelRequest, Piece
+from quire.core.ports import Answer, Endpoint, Facts, ModelRequest, Piece
 
 __all__ = ["OpenAI"]
 
@@ -38,6 +38,10 @@ class OpenAI:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({f'{self.provider}:{self.model}'!r})"
+
+    def facts(self) -> Facts | None:
+        """Return what is known of the model without asking it."""
+        return self._chat.facts()
 
     def ask(self, request: ModelRequest) -> AsyncGenerator[Piece | Answer, None]:
         """Yield pieces if `request.stream`, then exactly one `Answer`; raise a `ProviderError` otherwise."""

@@ -18,11 +18,19 @@ from pydantic_core import from_json, to_json
 
 from quire.adapters.http import Reply, Target
 from quire.adapters.providers.complaints import Complaint, shortened, to_error
+from quire.adapters.providers.families import family_of
 from quire.adapters.providers.loose import parsed
 from quire.adapters.providers.services import Service, base_url, key_for, key_headers
 from quire.adapters.sse import SentEvent, SSEDecoder
-from quire.core.errors import ContentFiltered, ProviderError, ProviderTimeout, StreamInterrupted
-from quire.core.ports import Abilities, Answer, Endpoint, ModelRequest, Piece
+from quire.core.errors import (
+    AuthenticationError,
+    ContentFiltered,
+    DefinitionError,
+    ProviderError,
+    ProviderTimeout,
+    StreamInterrupted,
+)
+from quire.core.ports import Abilities, Answer, Endpoint, Facts, ModelRequest, Piece
 
 __all__ = ["Fold", "Remote", "below"]
 
@@ -228,6 +236,22 @@ class Remote(ABC):
         # Some servers repeat a wrong key in full.
         key = self._prepared and self._prepared[1]
         return words.replace(key, "[key]") if key else words
+
+    def facts(self) -> Facts | None:
+        """Return what is known of the model without asking it; `None` if it is not served here."""
+        family, key = family_of(self.model), self._service.keys[0]
+        try:
+            needed = key_for(self._endpoint, self._service, base_url(self._endpoint, self._service)) is not None
+            usable = True
+        except (AuthenticationError, DefinitionError):
+            needed, usable = True, False  # no key, or no address
+        return Facts(
+            usable=usable,
+            key=key if needed else None,
+            tools=family.tools,
+            images=family.images if "image" in self._service.files else False,
+            reasoning=family.reasoning,
+        )
 
     @property
     def _who(self) -> str:
