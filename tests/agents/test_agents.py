@@ -99,8 +99,8 @@ def test_what_is_not_an_object_travels_in_one_with_its_definitions_at_the_root()
     assert "$defs" not in schema["properties"]["value"]
 
 
-def test_a_model_that_knows_no_schemas_is_asked_in_words():
-    model = ScriptedModel([Verdict(label="a", score=0)], abilities=Abilities(output_schema=False))
+def test_a_model_that_knows_neither_schemas_nor_tools_is_asked_in_words():
+    model = ScriptedModel([Verdict(label="a", score=0)], abilities=Abilities(output_schema=False, tools=False))
     Agent(model, "Judge it.", output=Verdict).execute_sync("go")
     [request] = model.requests
     assert request.output is None
@@ -180,7 +180,8 @@ def test_another_model_serves_the_next_run():
 
 
 def test_another_model_serves_the_next_question_of_a_turn_that_has_begun():
-    second = ScriptedModel([Verdict(label="b", score=0)], model="second", abilities=Abilities(output_schema=False))
+    abilities = Abilities(output_schema=False, tools=False)
+    second = ScriptedModel([Verdict(label="b", score=0)], model="second", abilities=abilities)
 
     def swap(key: str) -> str:
         """Swap."""

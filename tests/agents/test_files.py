@@ -59,7 +59,10 @@ def shown(value, **options):
             {},
             Letter(Page(title="x", pictures=[CAT]), stamp=NOTE),
             [
-                '{"page":{"title":"x","pictures":["[file 1: cat.png, image/png]"]},"stamp":"[file 2: note.txt, text/plain]"}',
+                (
+                    '{"page":{"title":"x","pictures":["[file 1: cat.png, image/png]"]},'
+                    '"stamp":"[file 2: note.txt, text/plain]"}'
+                ),
                 CAT,
                 NOTE,
             ],

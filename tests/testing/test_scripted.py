@@ -6,7 +6,7 @@ import pytest
 
 from quire import Agent, Tool, errors
 from quire.core.messages import Message
-from quire.core.ports import Answer, ModelRequest, Piece
+from quire.core.ports import Answer, ModelRequest, Piece, ToolForm
 from quire.testing import ScriptedModel, ToolUse
 from tests.kit import Draft
 
@@ -76,3 +76,23 @@ def test_it_plays_a_whole_conversation():
 
     last = ScriptedModel([ToolUse("lookup", {"id": 4}), lambda request: request.messages[-1].parts[0].text])
     assert Agent(last, "x", tools=[lookup]).execute_sync("go") == "order 4"
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [
+        (Draft(body="x"), [("reply", '{"body":"x"}')]),
+        ([1, 2], [("reply", '{"value":[1,2]}')]),
+        ("words", []),
+        (ToolUse("other"), [("other", "")]),
+    ],
+)
+def test_a_value_is_sent_by_the_tool_that_takes_the_reply(line, sent):
+    tool = ToolForm(name="reply", description="Reply.", parameters={"type": "object"}, is_reply=True)
+    request = ModelRequest(messages=(Message.of("user", "go"),), tools=(tool,))
+
+    async def ask():
+        return [piece async for piece in ScriptedModel([line]).ask(request)]
+
+    [answer] = asyncio.run(ask())
+    assert [(call.tool, call.arguments) for call in answer.message.calls] == sent

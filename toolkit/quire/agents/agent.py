@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -115,12 +114,12 @@ class Agent(Composable[Any, Any]):
 
     async def _run(self, input: Any, ctx: Context) -> Any:
         turn, want = turns.begin(self._rules(), self.instructions, self._shown(input))
-        minutes = Minutes(ctx)
+        minutes = Minutes(ctx, turn.rules.reply)
         while True:
             match want:
                 case turns.Ask():
                     # Another model may have taken its place since the last answer.
-                    answer = await ask(self.llm, partial(turns.request, turn), self.retry, minutes, ctx)
+                    answer = await ask(self.llm, turn, self.retry, minutes, ctx)
                     turn, want = turns.heard(turn, answer)
                 case turns.Use():
                     turn, want = turns.used(turn, await self._use(want.calls, ctx))

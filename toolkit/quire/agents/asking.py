@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
+from quire.agents import turn as turns
 from quire.agents.llm import LLM
+from quire.agents.modes import abilities_of, learn, lesser
 from quire.core.errors import (
+    InvalidRequest,
+    ModelNotFound,
     Overloaded,
     ProviderError,
     ProviderTimeout,
@@ -17,8 +21,8 @@ from quire.core.errors import (
     StreamInterrupted,
 )
 from quire.core.events import Rescued, Said
-from quire.core.messages import File, Message, Text
-from quire.core.ports import Abilities, Answer, Model, ModelRequest
+from quire.core.messages import File, Message, Text, ToolResult
+from quire.core.ports import Answer, Model, ModelRequest
 from quire.core.usage import Usage
 from quire.run.calls import ask_model
 from quire.run.context import Context
@@ -28,9 +32,8 @@ from quire.run.retry import Retry, retrying
 
 __all__ = ["Minutes", "Speaker", "ask", "speaker"]
 
-Wording: TypeAlias = Callable[[Abilities, Mapping[str, Any]], ModelRequest]
-"""Words the conversation so far for a model that can do this and is set like that."""
-
+_REFUSALS = (InvalidRequest, ModelNotFound)
+"""What a server says that cannot do something; one that passes requests on says it has nobody who can."""
 _TROUBLE = (Overloaded, RateLimited, ProviderTimeout, ProviderUnreachable, StreamInterrupted)
 """A server's own trouble, which another server may not have."""
 
@@ -67,8 +70,9 @@ def speaker(llm: LLM | Model, keys: Keys = NO_KEYS) -> Speaker:
 class Minutes:
     """Keeps the record of what is said to an agent's models, each thing once and before they are asked."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, reply: str | None) -> None:
         self._context = context
+        self._reply = reply
         self._instructions = ""
         self._known = 1
 
@@ -82,7 +86,15 @@ class Minutes:
         for number, message in enumerate(said, 1):
             if number >= self._known and message.role == "user":
                 self._say("input" if number == 1 else "validation", message)
+            elif number >= self._known and message.role == "tool":
+                self._answer(message)
         self._known = len(messages)
+
+    def _answer(self, message: Message) -> None:
+        """Record what was wrong with a reply by call: no tool has run that would tell."""
+        for part in message.parts:
+            if isinstance(part, ToolResult) and part.tool == self._reply:
+                self._say("validation", Message.of("tool", part.text))
 
     def _say(self, sender: str, message: Message) -> None:
         log = self._context.log
@@ -91,7 +103,7 @@ class Minutes:
         log.emit(Said, log.new_span(), self._context.span, sender=sender, role=message.role, text=words, files=files)
 
 
-async def ask(llm: LLM | Model, wording: Wording, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:
+async def ask(llm: LLM | Model, turn: turns.Turn, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:
     """Return the model's answer, or that of its fallback if the model's server is in trouble.
 
     The fallback is asked when `retry` is used up, and only if nothing of a reply has been shown. It gets the
@@ -99,7 +111,7 @@ async def ask(llm: LLM | Model, wording: Wording, retry: Retry | None, minutes: 
     """
     who = speaker(llm, context.keys)
     try:
-        return await _ask(who, wording, retry, minutes, context)
+        return await _ask(who, turn, retry, minutes, context)
     except ProviderError as error:
         if who.fallback is None or error.begun or not _is_trouble(error):
             raise
@@ -112,12 +124,31 @@ async def ask(llm: LLM | Model, wording: Wording, retry: Retry | None, minutes: 
             error=error.what,
         )
         # Here, not further down: should the other fail too, its error shows this one as its context.
-        return await ask(who.fallback, wording, retry, minutes, context)
+        return await ask(who.fallback, turn, retry, minutes, context)
 
 
-async def _ask(who: Speaker, wording: Wording, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:
-    request = wording(who.model.abilities, who.settings)
-    minutes.take(request.messages)
+async def _ask(who: Speaker, turn: turns.Turn, retry: Retry | None, minutes: Minutes, context: Context) -> Answer:
+    """Ask in the best way that the server accepts: after a refusal, in the next best."""
+    form, refusals = turn.rules.form, list[ProviderError]()
+    abilities = abilities_of(who.model, form)
+    while True:
+        request = turns.request(turn, abilities, who.settings)
+        minutes.take(request.messages)
+        try:
+            answer = await _attempt(who, request, retry, context)
+        except _REFUSALS as error:
+            less = None if error.begun else lesser(request, abilities, error)
+            if less is None:
+                raise
+            abilities = less
+            refusals.append(error)
+        else:
+            if refusals:
+                learn(who.model, form, abilities, refusals)
+            return answer
+
+
+async def _attempt(who: Speaker, request: ModelRequest, retry: Retry | None, context: Context) -> Answer:
     if context.watched:
         request = replace(request, stream=True)
     if retry is None:

@@ -1,8 +1,11 @@
 """An agent's turn as a pure machine: what happened goes in, what to do next comes out.
 
-    begin              -> Ask
-    Answer with calls  -> Use     -> their results -> Ask
-    Answer without     -> Done, or Ask again with the complaint, or Broken
+    begin                 -> Ask
+    Answer with calls     -> Use   -> their results -> Ask
+    Answer with a reply   -> Done, or Ask again with the complaint, or Broken
+
+A reply is words, or a call of the tool that takes it, which counts only when it is called alone: together
+with others it could not know what they give, so they run first and the model is told to call it again.
 
 Which model is asked, and what it can do, is no part of the turn: `request` words the conversation so far
 for whoever is asked next, who may be another than before. Nothing here awaits, reads a clock or touches
@@ -15,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from quire.agents.modes import reply_name, way_for
 from quire.agents.parse import form_of, instruction_for, parse
 from quire.core.contents import Contents
 from quire.core.errors import ContentFiltered, OutputValidationError, QuireError, ToolRoundsExceeded
 from quire.core.messages import Message, ToolCall, ToolResult
-from quire.core.ports import Abilities, Answer, ModelRequest, ToolForm
+from quire.core.ports import Abilities, Answer, ModelRequest, OutputForm, ToolForm
 from quire.core.schema import type_name
 
 __all__ = ["Ask", "Broken", "Done", "Rules", "Turn", "Use", "Want", "begin", "heard", "request", "used"]
@@ -34,6 +38,16 @@ class Rules:
     tools: tuple[ToolForm, ...]
     output_attempts: int
     max_tool_rounds: int
+
+    @property
+    def form(self) -> OutputForm | None:
+        """The shape of the reply; `None` for plain text."""
+        return form_of(self.output)
+
+    @property
+    def reply(self) -> str | None:
+        """The tool whose call is the reply, where a model is offered it."""
+        return None if self.form is None else reply_name(self.tools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +97,35 @@ def begin(rules: Rules, instructions: str, said: Contents) -> tuple[Turn, Want]:
 
 def request(turn: Turn, abilities: Abilities, settings: Mapping[str, Any]) -> ModelRequest:
     """Word the conversation so far for a model that can do this and is set like that."""
-    form, (instructions, *said) = form_of(turn.rules.output), turn.messages
-    if form is not None and not abilities.output_schema:
-        # It cannot be held to a schema, so it is asked in words.
-        instructions, form = Message.of("system", f"{instructions.text}\n\n{instruction_for(form)}"), None
-    return ModelRequest(messages=(instructions, *said), tools=turn.rules.tools, output=form, **settings)
+    (instructions, *said), way = turn.messages, way_for(turn.rules.form, turn.rules.tools, abilities)
+    if way.words:
+        instructions = Message.of("system", f"{instructions.text}\n\n{way.words}")
+    return ModelRequest(
+        messages=(instructions, *said),
+        tools=way.tools,
+        output=way.output,
+        must_use_tool=way.must_use_tool,
+        **settings,
+    )
 
 
 def heard(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
     """Take the model's answer into account."""
     turn = replace(turn, messages=(*turn.messages, answer.message))
-    if answer.message.calls:
-        return _asked_for_tools(turn, answer.message.calls)
-    return _answered(turn, answer)
+    calls, reply = answer.message.calls, turn.rules.reply
+    replies = tuple(call for call in calls if call.tool == reply)
+    others = tuple(call for call in calls if call.tool != reply)
+    if others:
+        return _asked_for_tools(turn, others)
+    return _replied(turn, answer, replies) if replies else _answered(turn, answer)
 
 
 def used(turn: Turn, results: Sequence[ToolResult]) -> tuple[Turn, Want]:
     """Take the results of the tools into account, in the order they were asked for."""
-    return replace(turn, messages=(*turn.messages, Message(role="tool", parts=tuple(results)))), Ask()
+    calls, given, reply = turn.messages[-1].calls, iter(results), turn.rules.reply
+    early = "Not taken, because other tools were called with it. Look at what they gave, then call it alone."
+    told = tuple(_refused(call, early) if call.tool == reply else next(given) for call in calls)
+    return _said(turn, Message(role="tool", parts=told)), Ask()
 
 
 def _asked_for_tools(turn: Turn, calls: tuple[ToolCall, ...]) -> tuple[Turn, Want]:
@@ -113,6 +138,7 @@ def _asked_for_tools(turn: Turn, calls: tuple[ToolCall, ...]) -> tuple[Turn, Wan
 
 
 def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
+    """Take words as the reply."""
     rules, text = turn.rules, answer.message.text
     if answer.finish_reason == "content_filter":
         message = f"The model of `{rules.agent}` or its filter stopped the reply."
@@ -120,17 +146,47 @@ def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
     if answer.finish_reason == "length" and not text.strip():
         turn = replace(turn, attempts=turn.attempts + 1)
         return turn, Broken(error=_invalid(turn, text, "The limit of tokens was reached before a word was said."))
+    form = rules.form
+    if form is None:
+        return turn, Done(value=text)
     try:
         return turn, Done(value=parse(rules.output, text))
     except ValueError as error:
-        problem = str(error)
-    turn = replace(turn, attempts=turn.attempts + 1)
-    if answer.finish_reason == "length":
-        problem = f"The reply was cut off at the limit of tokens. {problem}"
+        turn, problem = _failed(turn, answer, error)
     if turn.attempts >= rules.output_attempts:
         return turn, Broken(error=_invalid(turn, text, problem))
-    complaint = f"That does not fit what was asked for:\n{problem}\nReply again, with the whole corrected JSON alone."
-    return replace(turn, messages=(*turn.messages, Message.of("user", complaint))), Ask()
+    # With the schema: not every server that accepts one shows it to its model.
+    return _said(turn, Message.of("user", f"{problem}\n{instruction_for(form)}")), Ask()
+
+
+def _replied(turn: Turn, answer: Answer, calls: tuple[ToolCall, ...]) -> tuple[Turn, Want]:
+    """Take a call as the reply."""
+    raw = "\n".join(call.arguments for call in calls)
+    try:
+        if len(calls) > 1:
+            message = f"`{turn.rules.reply}` was called {len(calls)} times; it takes the whole reply at once."
+            raise ValueError(message)  # noqa: TRY301 - it is wrong like any other reply that does not fit
+        return turn, Done(value=parse(turn.rules.output, raw or "{}"))
+    except ValueError as error:
+        turn, problem = _failed(turn, answer, error)
+    if turn.attempts >= turn.rules.output_attempts:
+        return turn, Broken(error=_invalid(turn, raw, problem))
+    again = f"{problem}\nCall `{turn.rules.reply}` again, once, with the whole corrected reply."
+    return _said(turn, Message(role="tool", parts=tuple(_refused(call, again) for call in calls))), Ask()
+
+
+def _failed(turn: Turn, answer: Answer, error: ValueError) -> tuple[Turn, str]:
+    """Count an attempt and say what was wrong with it."""
+    cut = "The reply was cut off at the limit of tokens. " if answer.finish_reason == "length" else ""
+    return replace(turn, attempts=turn.attempts + 1), f"That does not fit what was asked for:\n{cut}{error}"
+
+
+def _refused(call: ToolCall, why: str) -> ToolResult:
+    return ToolResult(id=call.id, tool=call.tool, text=why, failed=True)
+
+
+def _said(turn: Turn, message: Message) -> Turn:
+    return replace(turn, messages=(*turn.messages, message))
 
 
 def _invalid(turn: Turn, text: str, problem: str) -> OutputValidationError:

@@ -191,7 +191,9 @@ class Requested(Event):
     """How many messages the prompt has; their words are in the log before this."""
     tools: tuple[str, ...] = ()
     output: str | None = None
-    """The name of the shape asked for."""
+    """The name of the shape that the reply is held to."""
+    reply_tool: str | None = None
+    """The tool whose call is the reply itself."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     simulated: bool = False
 

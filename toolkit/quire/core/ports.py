@@ -39,6 +39,8 @@ class ToolForm:
     description: str
     parameters: dict[str, Any]
     """JSON schema of the arguments, an object."""
+    is_reply: bool = False
+    """Whether its arguments are the reply itself, and nothing is run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,8 +43,9 @@ async def ask_model(
         provider=model.provider,
         model=model.model,
         messages=len(request.messages),
-        tools=tuple(tool.name for tool in request.tools),
+        tools=tuple(tool.name for tool in request.tools if not tool.is_reply),
         output=request.output.name if request.output else None,
+        reply_tool=next((tool.name for tool in request.tools if tool.is_reply), None),
         settings=_settings(request),
         simulated=model.simulated,
     )

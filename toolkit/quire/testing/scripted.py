@@ -39,7 +39,7 @@ class ScriptedModel:
 
     A reply is a string, a `ToolUse` or a list of them (asked for at once), an exception (raised), a
     whole `Answer`, a function of the request that returns one of these, or any other value, which is
-    sent as JSON. `requests` keeps what was asked.
+    sent as JSON, or by the tool that takes the reply if one is offered. `requests` keeps what was asked.
 
     Example:
         >>> from quire import Agent
@@ -84,7 +84,17 @@ def _answer(line: Line, request: ModelRequest, number: int) -> Answer:
         return _reply(calls, request)
     if callable(line) and not isinstance(line, type):
         return _answer(line(request), request, number)
-    return _reply([Text(text=render(line))], request)
+    return _reply([_value(line, request, number)], request)
+
+
+def _value(line: Any, request: ModelRequest, number: int) -> Text | ToolCall:
+    written = render(line)
+    tool = next((tool.name for tool in request.tools if tool.is_reply), None)
+    if tool is None or isinstance(line, str):
+        return Text(text=written)
+    # Arguments are an object, whatever the value is.
+    arguments = written if written.startswith("{") else f'{{"value":{written}}}'
+    return ToolCall(id=f"call_{number}_0", tool=tool, arguments=arguments)
 
 
 def _uses(line: Line) -> list[ToolUse]:

@@ -19,7 +19,7 @@ from quire.core.events import (
     Started,
     Succeeded,
 )
-from quire.core.messages import Message, Text, ToolCall
+from quire.core.messages import Message, Text
 from quire.log.log import within
 from quire.views import words
 from quire.views.live import RunFold, failure
@@ -144,11 +144,14 @@ def _prompt(inside: list[Event]) -> list[PromptMessage]:
     last = max((index for index, event in enumerate(inside) if isinstance(event, Requested)), default=-1)
     agent = inside[last].parent if last >= 0 else None
     prompt: list[PromptMessage] = []
+    reply_tools = _reply_tools(inside)
     for event in inside[: max(last, 0)]:
         if event.parent == agent and isinstance(event, Said):
-            prompt.append(PromptMessage(role=event.role, text=_said(event)))
+            said = PromptMessage(role=event.role, text=_said(event))
+            # Instructions are worded anew for another model, or when the server refused a request.
+            prompt = [said, *prompt[1:]] if event.role == "system" else [*prompt, said]
         elif event.parent == agent and isinstance(event, Responded):
-            prompt.append(PromptMessage(role="assistant", text=_spoken(event.message)))
+            prompt.append(PromptMessage(role="assistant", text=_spoken(event.message, reply_tools.get(event.span))))
         elif event.parent == agent and isinstance(event, Returned):
             prompt.append(PromptMessage(role="tool", text=pretty(event.error if event.error_type else event.result)))
     return prompt
@@ -158,14 +161,22 @@ def _said(event: Said) -> str:
     return "\n".join(filter(None, (event.text, *(f"[{file}]" for file in event.files))))
 
 
-def _spoken(message: Message) -> str:
+def _spoken(message: Message, reply_tool: str | None) -> str:
     lines = [part.text if isinstance(part, Text) else "" for part in message.parts]
-    lines += [f"{part.tool}({part.arguments})" for part in message.parts if isinstance(part, ToolCall)]
+    lines += [
+        part.arguments if part.tool == reply_tool else f"{part.tool}({part.arguments})" for part in message.calls
+    ]
     return "\n".join(line for line in lines if line)
 
 
 def _reply(inside: list[Event]) -> str | None:
-    return next((_spoken(event.message) for event in reversed(inside) if isinstance(event, Responded)), None)
+    last = next((event for event in reversed(inside) if isinstance(event, Responded)), None)
+    return None if last is None else _spoken(last.message, _reply_tools(inside).get(last.span))
+
+
+def _reply_tools(inside: list[Event]) -> dict[str, str | None]:
+    """Return the tool whose call is the reply, by the span of the model call."""
+    return {event.span: event.reply_tool for event in inside if isinstance(event, Requested)}
 
 
 def _tools(inside: list[Event]) -> list[ToolUse]:

@@ -290,14 +290,14 @@ def messages(log: Reading) -> Columns:
 
 def _conversation(log: Reading) -> Iterator[Iterable[Any]]:
     replies: defaultdict[str | None, int] = defaultdict(int)
-    senders = {call.span: call.agent for call in log.of(Requested)}
+    asked = {call.span: call for call in log.of(Requested)}
     for event in log.ordered(Said, Responded, Returned):
         agent = log.home(event.parent)
         if isinstance(event, Said):
             yield _said(event, replies[log.home(event.span) or agent] + 1)
         elif isinstance(event, Responded):
             replies[agent] += 1
-            yield _reply(event, replies[agent], senders.get(event.span))
+            yield _reply(event, replies[agent], asked.get(event.span))
         else:
             # Of the turn whose reply asked for it; a tool may also be called before any reply.
             yield _result(event, replies[agent] or 1)
@@ -314,14 +314,17 @@ def _said_part(e: Said, turn: int, kind: str, text: str) -> tuple[Any, ...]:
     return e.run, e.seq, e.at, turn, e.sender, e.role, kind, text, None, None, None
 
 
-def _reply(e: Responded, turn: int, sender: str | None) -> list[Any]:
+def _reply(e: Responded, turn: int, asked: Requested | None) -> list[Any]:
     role, tokens = e.message.role, e.usage and e.usage.output_tokens
+    sender, reply_tool = (asked.agent, asked.reply_tool) if asked else (None, None)
     rows: list[Any] = []
     # A reply without words is a message too, and has its tokens.
     for part in e.message.parts or (Text(text=""),):
-        text = _text_of(part)
+        text, kind = _text_of(part), _PART_KINDS[type(part)]
         tool = part.tool if isinstance(part, ToolCall | ToolResult) else None
-        rows += (e.run, e.seq, e.at, turn, sender, role, _PART_KINDS[type(part)], text, tool, e.span, tokens)
+        if tool is not None and tool == reply_tool:
+            tool, kind = None, "text"  # the reply itself, by way of a call
+        rows += (e.run, e.seq, e.at, turn, sender, role, kind, text, tool, e.span, tokens)
         tokens = None
     return rows
 

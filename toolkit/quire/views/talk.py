@@ -120,8 +120,8 @@ class TalkFold:
             sender, at = self._agents.get(bubble, event.agent), event.at - self._began
             message = _message(bubble, sender, "agent", f"agent, {event.model}", at=at, parts=[])
         message.update(writing=True, simulated=event.simulated, error=None)
-        structured = event.output is not None
-        self._calls[event.span] = _ModelCall(bubble, len(message["parts"]), structured=structured)
+        form = "text" if event.output is None else "data"
+        self._calls[event.span] = _ModelCall(bubble, len(message["parts"]), form, event.reply_tool)
         self._put(message)
 
     def _wrote(self, event: Event, text: str, *, thinking: bool) -> None:
@@ -207,10 +207,11 @@ class TalkFold:
 class _ModelCall:
     """A reply that is being written: the bubble it goes to, and where in it the reply begins."""
 
-    def __init__(self, bubble: str, first: int, *, structured: bool) -> None:
+    def __init__(self, bubble: str, first: int, form: str, reply_tool: str | None) -> None:
         self.bubble = bubble
         self.first = first
-        self.form = "data" if structured else "text"
+        self.form = form
+        self.reply_tool = reply_tool
 
 
 def _message(name: str, sender: str, role: Role, note: str, *, at: float, parts: list[Part]) -> Message:
@@ -236,6 +237,8 @@ def _reply_parts(event: Responded, call: _ModelCall) -> list[Part]:
                 parts.append(_words(call.form, _tidy(part.text) if call.form == "data" else part.text))
             case Thought():
                 parts.append(_thinking(part.text, event.usage.reasoning_tokens if event.usage else None))
+            case ToolCall() if part.tool == call.reply_tool:
+                parts.append(_words("data", _tidy(part.arguments)))
             case ToolCall():
                 parts.append(_asked(part))
             case _:
