@@ -1,4 +1,4 @@
-"""What every model adapter does alike; a new one is added to `MODELS`."""
+"""What every model adapter does alike; a new one is added to `DIALECTS`, or to `DOORS`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,35 @@ from importlib.metadata import entry_points
 import pytest
 
 from quire.adapters.providers.offline import Offline
-from quire.adapters.providers.openai_chat import OpenAIChat
+from quire.adapters.providers.openai import OpenAI
+from quire.adapters.providers.openai_responses import OpenAIResponses
 from quire.core.messages import Message
 from quire.core.ports import Answer, Endpoint, Model, ModelRequest, OutputForm, Piece
-from tests.servers import ChatServer, Request, says, streams
+from tests.adapters.providers.dialects import DIALECTS
+from tests.servers import ChatServer, Reply, Request
 
-MODELS = {"offline": Offline, "openai_compat": OpenAIChat}
+DOORS = {
+    "offline": Offline,
+    "openai": OpenAI,
+    "azure-responses": OpenAIResponses,
+    **{dialect.provider: dialect.adapter for dialect in DIALECTS.values()},
+}
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=["offline", *DIALECTS])
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
-    def reply(asked: Request):
-        body = asked.json
-        return (
-            streams("My ", "answer") if body.get("stream") else says("{}" if "response_format" in body else "My answer")
-        )
+    if request.param == "offline":
+        yield Offline(Endpoint(provider="offline", model="m"))
+        return
+    dialect = DIALECTS[request.param]
+
+    def reply(asked: Request) -> Reply:
+        if asked.json.get("stream") or "alt=sse" in asked.path:
+            return dialect.streams("My ", "answer")
+        return dialect.says("{}" if b"schema" in asked.body.lower() else "My answer")
 
     with ChatServer(reply) as server:
-        yield MODELS[request.param](Endpoint(provider=request.param, model="m", base_url=server.url))
+        yield dialect.opened(server)
 
 
 async def test_the_answer_comes_once_and_last(model: Model):
@@ -54,7 +65,7 @@ async def test_a_shape_is_answered(model: Model):
 
 
 async def test_it_says_who_it_is(model: Model):
-    assert (model.provider in MODELS, model.model) == (True, "m")
+    assert (model.provider in DOORS, bool(model.model)) == (True, True)
     assert model.abilities.tools
     assert isinstance(model.simulated, bool)
 
@@ -65,9 +76,9 @@ async def test_an_answer_nobody_waits_for_is_no_error(model: Model):
     await asked.aclose()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DOORS)
 def test_it_is_found_by_its_entry_point(name: str):
     found = entry_points(group="quire.providers", name=name)
     if not found:
         pytest.skip("quire is not installed here")
-    assert next(iter(found)).load() is MODELS[name]
+    assert next(iter(found)).load() is DOORS[name]

@@ -10,22 +10,25 @@ from typing import Any
 
 import pytest
 
-from quire.adapters.providers.openai_chat import OpenAIChat
 from quire.core import errors
 from quire.core.messages import Message, Thought
 from quire.core.ports import Answer, Endpoint, ModelRequest
+from tests.adapters.providers.dialects import DIALECTS
 from tests.servers import ChatServer, Reply
 
 FOLDER = os.environ.get("PROVIDER_TRAFFIC")
 RECORDED = [json.loads(path.read_text("utf-8")) for path in sorted(Path(FOLDER).glob("*.json"))] if FOLDER else []
-CHATS = [pytest.param(one, id=one["id"]) for one in RECORDED if one["api"] == "chat"]
+ADAPTERS = {dialect.api: dialect.adapter for dialect in DIALECTS.values()}
 KINDS = {
     "error_auth": errors.AuthenticationError,
     "error_context_length": errors.ContextTooLong,
     "error_invalid_request": errors.InvalidRequest,
+    "error_invalid_request_stream": errors.InvalidRequest,
+    "error_not_found": errors.ModelNotFound,
     "error_overloaded": errors.Overloaded,
     "error_prompt_content_filter": errors.ContentFiltered,
     "error_quota_not_retryable": errors.QuotaExceeded,
+    "error_rate_limit": errors.RateLimited,
     "error_rate_limit_upstream": errors.RateLimited,
     "error_tool_use_failed": errors.InvalidRequest,
 }
@@ -51,34 +54,38 @@ def ways_to_send(recorded: dict[str, Any]) -> list[Reply]:
     ]
 
 
-@pytest.mark.skipif(not CHATS, reason="no recorded traffic")
-@pytest.mark.parametrize("recorded", CHATS)
+@pytest.mark.skipif(not RECORDED, reason="no recorded traffic")
+@pytest.mark.parametrize("recorded", [pytest.param(one, id=one["id"]) for one in RECORDED])
 async def test_recorded(recorded: dict[str, Any]):
     ways = ways_to_send(recorded)
     with ChatServer(*ways) as server:
-        endpoint = Endpoint(provider=recorded["provider"], model="m", base_url=server.url, api_key="key")
+        endpoint = Endpoint(provider=recorded["provider"], model="m", base_url=server.url, api_key="some-key")
+        model = ADAPTERS[recorded["api"]](endpoint)
         request = ModelRequest(messages=(Message.of("user", "Hello"),), stream="sse" in recorded["response"])
         for _ in ways:
             if recorded["expected"]["error"]:
                 with pytest.raises(KINDS[recorded["kind"]]):
-                    [_ async for _ in OpenAIChat(endpoint).ask(request)]
+                    [_ async for _ in model.ask(request)]
             else:
-                *_, answer = [found async for found in OpenAIChat(endpoint).ask(request)]
+                *_, answer = [found async for found in model.ask(request)]
                 assert isinstance(answer, Answer)
                 compare(answer, recorded["expected"])
 
 
 def compare(answer: Answer, expected: dict[str, Any]) -> None:
-    assert answer.message.text == expected["text"]
     thoughts = [part.text for part in answer.message.parts if isinstance(part, Thought)]
-    assert "".join(thoughts) == expected["reasoning"]
-    called = [{"id": one.id, "name": one.tool, "args": json.loads(one.arguments)} for one in answer.message.calls]
-    assert called == expected["tool_calls"]
+    assert (answer.message.text, "".join(thoughts)) == (expected["text"], expected["reasoning"])
+    called = [{"name": one.tool, "args": json.loads(one.arguments)} for one in answer.message.calls]
+    assert called == [{"name": one["name"], "args": one["args"]} for one in expected["tool_calls"]]
+    # Google gives none; ours are made.
+    ids = [(ours.id, one["id"]) for ours, one in zip(answer.message.calls, expected["tool_calls"], strict=True)]
+    assert all(one is None or ours == one for ours, one in ids)
     assert answer.finish_reason == expected["finish_reason"]
     assert (answer.usage is None) == (expected["usage"] is None)
     if answer.usage is not None:
-        counted = expected["usage"]
-        assert (answer.usage.input_tokens, answer.usage.output_tokens) == (counted["input"], counted["output"])
+        usage, counted = answer.usage, expected["usage"]
+        assert (usage.input_tokens, usage.output_tokens) == (counted["input"], counted["output"])
         # The recordings write 0 where a provider says nothing; we say nothing.
-        assert (answer.usage.cached_input_tokens or 0) == counted["cached"]
-        assert (answer.usage.reasoning_tokens or 0) == counted["reasoning"]
+        assert (usage.cached_input_tokens or 0) == counted["cached"]
+        assert (usage.reasoning_tokens or 0) == counted["reasoning"]
+        assert (usage.cache_write_tokens or 0) == counted.get("cache_write", usage.cache_write_tokens or 0)

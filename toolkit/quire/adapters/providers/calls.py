@@ -17,7 +17,7 @@ def fitting_id(written: str, pattern: str) -> str:
 
     Example:
         >>> fitting_id("call_1", "[a-z_0-9]{1,40}"), fitting_id("functions.add:0", "[a-z_0-9]{1,40}")
-        ('call_1', '08aacc1fd')
+        ('call_1', '2aab2b9e6')
     """
     # A conversation may come from another provider, which writes other ids.
     return written if re.fullmatch(pattern, written) else hashlib.sha256(written.encode()).hexdigest()[:9]
