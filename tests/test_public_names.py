@@ -26,6 +26,7 @@ def test_the_everyday_names():
         "Run",
         "Step",
         "Tool",
+        "cassette",
         "costs",
         "current_context",
         "errors",

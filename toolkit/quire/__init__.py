@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quire.flow.pipeline import Pipeline
     from quire.flow.process import Process
     from quire.flow.step import Step
+    from quire.run.cassette import cassette
     from quire.run.context import current_context
     from quire.run.history import costs, load, runs
     from quire.run.models import models
@@ -35,6 +36,7 @@ __all__ = [
     "Run",
     "Step",
     "Tool",
+    "cassette",
     "costs",
     "current_context",
     "errors",
@@ -58,6 +60,7 @@ _HOMES = {
     "Run": "quire.run.run",
     "Step": "quire.flow.step",
     "Tool": "quire.agents.tool",
+    "cassette": "quire.run.cassette",
     "costs": "quire.run.history",
     "current_context": "quire.run.context",
     "load": "quire.run.history",

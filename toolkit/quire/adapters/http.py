@@ -2,8 +2,8 @@
 
 A `Target` is an address with its headers and its patience, prepared once; `Target.post` sends JSON and
 gives the `Reply`, whole or chunk by chunk. There are no retries and no redirects here: a run decides about
-the first, and the second would send a prompt to a place nobody named. A recorder can later stand
-in `Target.post`, where the whole exchange passes.
+the first, and the second would send a prompt to a place nobody named. The whole exchange passes through
+`Target.post`; so that is where a tape listens, or plays what it heard earlier.
 
 It uses httpcore, the engine inside httpx, one connection at a time. What the client around it adds (cookies,
 redirects, merged defaults) is never wanted here, and its pool looks at every open connection before
@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -31,6 +33,7 @@ import certifi
 import httpcore
 
 from quire.core.errors import DefinitionError, ProviderError, ProviderTimeout, ProviderUnreachable, StreamInterrupted
+from quire.core.tape import NO_KEY, Asked, Played, Tape, in_force
 
 __all__ = ["Reply", "Target", "close"]
 
@@ -39,36 +42,35 @@ _DRAIN_SECONDS = 0.1
 _IDLE_SECONDS = 30.0
 _IDLE_MOST = 100
 _OPEN_MOST = 1000
+_CARRIES_KEY = re.compile(rb"auth|key|token")
 _Line: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
+_Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+_Chunks: TypeAlias = Callable[[], AsyncGenerator[bytes, None]]
 
 
 class Reply:
     """What a server answered; readable until the `async with` block of `Target.post` ends."""
 
-    replayed = False
-    """Whether it was recorded earlier, and nobody was asked now."""
-
-    def __init__(self, response: httpcore.Response, target: Target) -> None:
-        self.status: int = response.status
-        self._response = response
-        self._target = target
+    def __init__(self, status: int, headers: _Headers, chunks: _Chunks, *, replayed: bool = False) -> None:
+        self.status = status
+        self.replayed = replayed
+        """Whether it was recorded earlier, and nobody was asked now."""
+        self._headers = headers
+        self._chunks = chunks
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers, names in lower case."""
-        return {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in self._response.headers}
+        return {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in self._headers}
 
     async def read(self) -> bytes:
         """Return the whole body; raise `StreamInterrupted` if it breaks off."""
         async with contextlib.aclosing(self.chunks()) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives; raise `StreamInterrupted` if it breaks off."""
-        unpack = _unpacker(self._response.headers)
-        with _translated(self._target, reading=True):
-            async for chunk in self._response.aiter_stream():
-                yield unpack(chunk) if unpack else chunk
+        return self._chunks()
 
     @staticmethod
     async def drain(chunks: AsyncIterator[bytes]) -> None:
@@ -101,6 +103,7 @@ class Target:
         parts = _address(url)
         self.host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self.timeout = timeout
+        self.url = url
         self.origin, self._url = _origin(parts)
         self.proxy = _proxy(parts)
         # What arrives is read as it is sent: a compressed stream would come in bursts.
@@ -110,22 +113,64 @@ class Target:
         connect = min(timeout, _CONNECT_SECONDS)
         self._patience = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
 
-    @contextlib.asynccontextmanager
-    async def post(self, body: bytes) -> AsyncGenerator[Reply, None]:
+    def post(self, body: bytes) -> AbstractAsyncContextManager[Reply]:
         """Send JSON and give the reply; leaving the block, or being cancelled in it, ends the exchange at once.
 
         Raises `ProviderTimeout` when nothing arrives in time and `ProviderUnreachable` when there is no
         connection, or when it is lost before the reply begins.
         """
+        tape = in_force()
+        return self._sent(body) if tape is None else self._taped(body, tape)
+
+    @contextlib.asynccontextmanager
+    async def _taped(self, body: bytes, tape: Tape) -> AsyncGenerator[Reply, None]:
+        known = await tape.open(self._asked(body))
+        if isinstance(known, Played):
+            with _marked():
+                yield Reply(known.status, _raw(known.headers), known.chunks, replayed=True)
+            return
+        with known as take:
+            async with self._sent(body) as reply:
+                take.begin(reply.status, reply.headers)
+                yield Reply(reply.status, _raw(reply.headers), lambda: take.through(reply.chunks()))
+
+    def _asked(self, body: bytes) -> Asked:
+        carried = [text.decode() for name, text in self._headers if _CARRIES_KEY.search(name)]
+        lacks = next((text.partition(NO_KEY)[2] for text in carried if NO_KEY in text), "")
+        return Asked(url=self.url, body=body, secrets=tuple(text.rpartition(" ")[2] for text in carried), lacks=lacks)
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, body: bytes) -> AsyncGenerator[Reply, None]:
         headers = [*self._headers, (b"content-length", b"%d" % len(body))]
         request = httpcore.Request(b"POST", self._url, headers=headers, content=body, extensions=self._patience)
         async with _lines().line(self) as line:
             with _translated(self, reading=False):
                 response = await line.handle_async_request(request)
             try:
-                yield Reply(response, self)
+                yield Reply(response.status, response.headers, partial(_chunks_of, response, self))
             finally:
                 await response.aclose()
+
+
+def _raw(headers: Mapping[str, str]) -> _Headers:
+    return [(name.encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
+
+
+async def _chunks_of(response: httpcore.Response, target: Target) -> AsyncGenerator[bytes, None]:
+    unpack = _unpacker(response.headers)
+    with _translated(target, reading=True):
+        async for chunk in response.aiter_stream():
+            yield unpack(chunk) if unpack else chunk
+
+
+@contextlib.contextmanager
+def _marked() -> Generator[None, None, None]:
+    """Let an error say that it comes from a recording."""
+    try:
+        yield
+    except ProviderError as error:
+        error.replayed = True
+        raise
 
 
 def _address(url: str) -> SplitResult:

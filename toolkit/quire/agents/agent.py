@@ -171,7 +171,8 @@ class Agent(Composable[Any, Any]):
                 raise ValueError(message)
             return await offer.use(offer.read(call.arguments), place)
 
-        return await use_tool(call, _arguments(call), work, ctx)
+        kind = offer.runnable.kind if offer else ""
+        return await use_tool(call, _arguments(call), work, ctx, kind=kind)
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what its model is expected to consume."""

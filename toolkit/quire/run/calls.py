@@ -12,11 +12,12 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from quire.core.contents import named
-from quire.core.errors import ProviderError, Stop
+from quire.core.errors import CassetteError, ProviderError, Stop
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
 from quire.core.messages import ToolCall, ToolResult
 from quire.core.ports import Answer, Model, ModelRequest, Piece
 from quire.core.schema import plain, render
+from quire.core.tape import Effect, EffectTake, in_force
 from quire.run.bracket import record_failure
 from quire.run.context import CURRENT, Context, why
 from quire.run.prices import billed, own_quote
@@ -110,16 +111,22 @@ def _settings(request: ModelRequest) -> dict[str, Any]:
 
 
 async def use_tool(
-    call: ToolCall, arguments: Any, work: Callable[[Context], Awaitable[Any]], context: Context
+    call: ToolCall, arguments: Any, work: Callable[[Context], Awaitable[Any]], context: Context, *, kind: str = "tool"
 ) -> ToolResult:
-    """Do what a model asked of a tool; what the tool raises is told to the model, except `Stop`."""
+    """Do what a model asked of a tool; what the tool raises is told to the model, except `Stop`.
+
+    `kind` is what the tool is: a tape in force plays what it gave, if it was recorded.
+    """
     log, place = context.log, context.child(call.tool)
     log.emit(Called, place.span, place.parent, tool=call.tool, call=call.id, arguments=plain(arguments))
     token = CURRENT.set(place)
     try:
         # The intention is kept before the effect happens, so that a crash in between can be told.
         await log.flush()
-        return await _effect(call, work, place)
+        tape = in_force()
+        taped = None if tape is None else tape.tool(call.tool, kind, arguments)
+        effect = taped if isinstance(taped, Effect) else await _effect(work, place, taped)
+        return _given(call, effect, place, replayed=effect is taped)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, place.span, place.parent, reason=why(cancelled, place))
         raise
@@ -130,16 +137,39 @@ async def use_tool(
         CURRENT.reset(token)
 
 
-async def _effect(call: ToolCall, work: Callable[[Context], Awaitable[Any]], place: Context) -> ToolResult:
-    log, known = place.log, {"tool": call.tool, "call": call.id}
+async def _effect(work: Callable[[Context], Awaitable[Any]], place: Context, take: EffectTake | None) -> Effect:
     try:
-        result = await work(place)
-    except Stop:
+        data, files = named(await work(place))
+        effect = Effect(result=data, files=files)
+    except Stop as stop:
+        if take is not None:
+            take.keep(Effect(error_type=type(stop).__name__, error=stop.what, stops=True))
+        raise
+    except CassetteError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told; sys.exit() must not end the kernel
-        told = {"error_type": type(error).__name__, "error": str(error)}
-        log.emit(Returned, place.span, place.parent, **known, **told)
-        return ToolResult(id=call.id, tool=call.tool, text=f"{type(error).__name__}: {error}", failed=True)
-    data, files = named(result)
-    log.emit(Returned, place.span, place.parent, **known, result=data, files=files)
-    return ToolResult(id=call.id, tool=call.tool, text=render(data), files=files)
+        effect = Effect(error_type=type(error).__name__, error=str(error))
+    if take is not None:
+        take.keep(effect)
+    return effect
+
+
+def _given(call: ToolCall, effect: Effect, place: Context, *, replayed: bool) -> ToolResult:
+    if effect.stops:
+        raise Stop(effect.error or "")
+    place.log.emit(
+        Returned,
+        place.span,
+        place.parent,
+        tool=call.tool,
+        call=call.id,
+        result=effect.result,
+        error_type=effect.error_type,
+        error=effect.error,
+        files=effect.files,
+        replayed=replayed,
+    )
+    if effect.error_type is not None:
+        text = f"{effect.error_type}: {effect.error}"
+        return ToolResult(id=call.id, tool=call.tool, text=text, failed=True)
+    return ToolResult(id=call.id, tool=call.tool, text=render(effect.result), files=effect.files)

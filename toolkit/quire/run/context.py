@@ -9,6 +9,7 @@ from copy import copy
 from typing import Any, Protocol
 
 from quire.core.errors import QuireError
+from quire.core.tape import in_force
 from quire.log.log import Log
 from quire.run.keys import NO_KEYS, Keys
 
@@ -108,8 +109,11 @@ class Context:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody wants to see replies while they are written."""
-        return self.streaming or self.log.followed
+        """Whether replies are wanted while they are written: by somebody who watches, or by a tape.
+
+        What is recorded is always recorded so, or a run that is watched would find nothing of one that was not.
+        """
+        return self.streaming or self.log.followed or in_force() is not None
 
     def child(
         self,

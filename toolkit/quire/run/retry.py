@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from quire.core import errors
 from quire.core.events import Resumed, Retried
+from quire.core.tape import in_force
 from quire.run.context import Context
 
 __all__ = ["Retry", "retrying"]
@@ -18,6 +19,7 @@ T = TypeVar("T")
 Which: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]"
 
 _HOPELESS = (
+    errors.CassetteError,
     errors.DefinitionError,
     errors.InputValidationError,
     errors.AuthenticationError,
@@ -114,7 +116,7 @@ async def retrying(policy: Retry, attempt: Callable[[], Awaitable[T]], context: 
         try:
             return await attempt()
         except Exception as error:
-            wait = policy.wait_after(number, error)
+            wait = _paced(policy.wait_after(number, error), error)
             left = context.remaining
             if wait is None or (left is not None and wait >= left):
                 raise
@@ -130,3 +132,11 @@ async def retrying(policy: Retry, attempt: Callable[[], Awaitable[T]], context: 
         await asyncio.sleep(wait)
         number += 1
         context.log.emit(Resumed, context.span, context.parent)
+
+
+def _paced(wait: float | None, error: Exception) -> float | None:
+    """Return how long to wait for a server that is only a recording: nothing will have changed by then."""
+    tape = in_force()
+    if wait is None or tape is None or not (isinstance(error, errors.ProviderError) and error.replayed):
+        return wait
+    return tape.pace(wait)

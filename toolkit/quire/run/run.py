@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from quire.core.errors import DefinitionError, QuireError, RunCancelled, RunNotFinished
 from quire.core.events import Cancelled, Event, Failed, Succeeded
+from quire.core.tape import in_force, keep
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
 from quire.run.bracket import Work, bracket, refuse
@@ -61,6 +62,7 @@ class Run(Record, Generic[O]):
         self._begun = False
         self._unwanted: str | None = None
         self._finishing = False
+        self._tape = in_force()
         if self.is_root:
             running[self.id] = self
         else:
@@ -88,6 +90,7 @@ class Run(Record, Generic[O]):
 
     async def _drive(self, runnable: Work, value: Any, details: dict[str, Any]) -> None:
         self._begun = True
+        keep(self._tape)
         result: O | None = None
         error: BaseException | None = None
         try:

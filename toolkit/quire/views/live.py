@@ -136,6 +136,8 @@ class RunFold:
 
     def _count(self, event: Responded) -> None:
         head, usage = self._head, event.usage
+        if event.replayed:
+            self._set(replayed=True)
         if usage is not None:
             self._set(
                 input_tokens=(head["input_tokens"] or 0) + usage.input_tokens,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from quire.core.errors import AuthenticationError, DefinitionError
 from quire.core.ports import Endpoint
 from quire.core.settings import ProviderSettings, settings
+from quire.core.tape import NO_KEY, in_force
 
 __all__ = ["SERVICES", "Service", "base_url", "is_local", "key_for", "key_headers", "sealer", "service_for"]
 
@@ -174,7 +175,10 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
 
 
 def key_for(endpoint: Endpoint, service: Service, url: str) -> str | None:
-    """Return the key to send, or `None` for a server on this machine that needs none."""
+    """Return the key to send, or `None` for a server on this machine that needs none.
+
+    While a tape is in force, what stands in for a missing key: the tape may have the answer without it.
+    """
     variable = " or ".join(service.keys)
     found = next(filter(None, map(os.environ.get, service.keys)), None)
     key = (endpoint.api_key or found or _written(endpoint, service).api_key or "").strip()
@@ -185,6 +189,8 @@ def key_for(endpoint: Endpoint, service: Service, url: str) -> str | None:
             f"It is read from {variable}, or else from quire.toml.",
         )
     if not key and not is_local(urlsplit(url).hostname or ""):
+        if in_force() is not None:
+            return f"{NO_KEY}{variable}"
         raise AuthenticationError(
             f"There is no key for {endpoint.provider}:{endpoint.model}.",
             remedy=f"Set the environment variable {variable}, or api_key in quire.toml, or pass LLM(api_key=...).\n"
