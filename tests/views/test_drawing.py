@@ -322,6 +322,51 @@ def test_it_goes_top_down_only_when_it_would_be_too_wide():
     assert shape(12)[0] < shape(12)[1]
 
 
+def test_where_everything_in_a_large_graph_is_is_told_as_it_is_drawn():
+    large = chain(201)
+    large["edges"] += [edge(None, "0", "In"), way("0", "200", "otherwise")]
+    large["groups"] = [group("g", "race", ["7", "8"])]
+    picture = drawing.graph_picture(large)
+    drawn = dict(boxes(picture.svg, "node"))
+    for name, (x, y, width, height) in picture.places["boxes"].items():
+        assert name == "g" or drawn[name] == pytest.approx((x, y, x + width, y + height), abs=0.11)
+    assert inside(drawn["7"], _edges_of(picture.places["boxes"]["g"]))
+    assert picture.places["direction"] == "TB"
+    arrows = {arrow["edge"]: arrow for arrow in picture.places["arrows"]}
+    assert arrows.keys() == set(range(len(large["edges"])))
+    assert [at for at, arrow in arrows.items() if arrow["dots"]] == [200]
+    assert [(at, arrow["label"]) for at, arrow in arrows.items() if arrow["at"]] == [(201, "otherwise")]
+    for at, arrow in arrows.items():
+        last = _edges_of(picture.places["boxes"][large["edges"][at]["target"]])
+        assert last[0] <= arrow["points"][-2] <= last[2]
+        assert last[1] - 0.11 <= arrow["points"][-1] <= last[3] + 0.11
+
+
+def _edges_of(box):
+    x, y, width, height = box
+    return x, y, x + width, y + height
+
+
+def test_a_large_graph_shows_words_and_no_types_and_a_small_one_is_laid_out_by_the_page():
+    large, small = chain(201), chain(200)
+    for drawn in (large, small):
+        drawn["edges"].append(way("0", "9", "otherwise", "Text"))
+    told = words_of(drawing.graph_picture(large).svg)
+    assert "otherwise" in told
+    assert "T" not in told
+    assert "T" in words_of(drawing.graph_picture(small).svg)
+    assert drawing.graph_picture(small).places is None
+
+
+def test_a_fan_out_of_a_large_graph_has_room_for_its_count_before_it_begins():
+    large = chain(201)
+    large["nodes"][3]["kind"] = "each"
+    pending = {str(at): state(str(at), "pending") for at in range(201)}
+    _, _, width, height = drawing.graph_picture(large, pending).places["boxes"]["3"]
+    running = {**pending, "3": state("3", "running", progress=[4_321, 9_999])}
+    assert drawing.graph_picture(large, running).places["boxes"]["3"][2:] == [width, height]
+
+
 def test_it_needs_nothing_but_itself_and_has_both_themes():
     svg = drawing.graph_svg(DIAMOND, DONE, head())
     assert not re.search(r"href|url\(|<script|<use|var\(|@import", svg)

@@ -52,6 +52,18 @@ def test_a_link_that_skips_a_layer_passes_beside_it():
     assert all(not box.y <= y <= box.y + box.height for y in beside)
 
 
+def test_a_large_grid_stays_straight():
+    """Every second node reads one further away as well; none of them may push its layer aside."""
+    wide, deep = 20, 20
+    links = [Link(f"{layer}.{at}", f"{layer + 1}.{at}") for layer in range(deep - 1) for at in range(wide)]
+    links += [
+        Link(f"{layer}.{(at + 5) % wide}", f"{layer + 1}.{at}") for layer in range(deep - 1) for at in range(1, wide, 2)
+    ]
+    sizes = {f"{layer}.{at}": Size(100, 48) for layer in range(deep) for at in range(wide)}
+    page = layered(sizes, links, down=True)
+    assert page.width < 1.25 * wide * 124
+
+
 def test_nodes_and_labels_of_one_text_do_not_pile_up():
     links = [Link("s", str(at), "Draft", Size(40, 14)) for at in range(8)]
     page = layered({"s": Size(100, 48), **{str(at): Size(100, 48) for at in range(8)}}, links)

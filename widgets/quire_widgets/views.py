@@ -14,7 +14,7 @@ from quire.run.runnable import Runnable
 from quire.views import drawing
 from quire.views.details import details
 from quire.views.live import RunFold
-from quire.views.shapes import AgentSnapshot
+from quire.views.shapes import AgentSnapshot, Places
 
 __all__ = ["CardView", "RunView", "View", "view_of"]
 
@@ -59,6 +59,7 @@ class CardView:
     def __init__(self, runnable: Runnable[Any, Any]) -> None:
         # As it is now: a card is the picture of a moment, also when the object changes later.
         self._card = runnable.card()
+        self._places: Places | None = None
 
     def open(self, changed: Callable[[], None]) -> None:
         """Do nothing: a card does not change."""
@@ -68,7 +69,7 @@ class CardView:
 
     def snapshot(self) -> tuple[Any, int]:
         """Return the card."""
-        return self._card, 0
+        return {**self._card, **_told(self._places)}, 0
 
     def patch(self) -> None:
         """Return nothing new."""
@@ -82,12 +83,12 @@ class CardView:
         card = self._card
         if card["kind"] == "agent":
             return _agent_picture(card)
-        svg = drawing.graph_svg(card["graph"])
-        text = drawing.graph_text(card["graph"])
+        picture = drawing.graph_picture(card["graph"])
+        self._places = picture.places
         return {
-            "text/html": drawing.flow_html(card["head"], card["graph"], svg),
-            "image/svg+xml": svg,
-            "text/plain": text,
+            "text/html": drawing.flow_html(card["head"], card["graph"], picture.svg),
+            "image/svg+xml": picture.svg,
+            "text/plain": drawing.graph_text(card["graph"]),
         }
 
 
@@ -104,6 +105,7 @@ class RunView:
         self._kept = None if isinstance(record, Run) else record
         self._fold: RunFold | None = None
         self._leave: Callable[[], None] | None = None
+        self._places: Places | None = None
 
     @property
     def record(self) -> Record:
@@ -142,7 +144,7 @@ class RunView:
     def snapshot(self) -> tuple[Any, int]:
         """Return everything the page shows."""
         fold = self._fold or self.record.fold()
-        return {**fold.snapshot(), "kind": self.kind}, fold.seq
+        return {**fold.snapshot(), "kind": self.kind, **_told(self._places)}, fold.seq
 
     def patch(self) -> Any | None:
         """Return what is new."""
@@ -172,13 +174,19 @@ class RunView:
         if self.kind == "conversation":
             spoken = drawing.conversation_text(messages)
             return {"text/html": drawing.conversation_html(head, messages), "text/plain": spoken}
-        svg = drawing.graph_svg(graph, nodes, head)
+        picture = drawing.graph_picture(graph, nodes, head)
+        self._places = self._places or picture.places  # a page that shows the run keeps its first ones, too
         shown = messages if self.kind == "run" else []
         return {
-            "text/html": drawing.run_html(head, graph, nodes, shown, svg),
-            "image/svg+xml": svg,
+            "text/html": drawing.run_html(head, graph, nodes, shown, picture.svg),
+            "image/svg+xml": picture.svg,
             "text/plain": drawing.run_text(head, graph, nodes, shown),
         }
+
+
+def _told(places: Places | None) -> dict[str, Places]:
+    """Tell where everything is, where the still picture had to find it out."""
+    return {} if places is None else {"places": places}
 
 
 def _agent_picture(card: AgentSnapshot) -> Bundle:

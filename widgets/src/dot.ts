@@ -9,8 +9,6 @@ const NODE_GAP = 22;
 export const RANK_GAP = { LR: 60, TB: 38 };
 const LABEL = { height: 16, gap: 20 };
 const GROUP = { margin: 10, caption: 15 };
-// From here on a graph is placed with less polish: its first paint is what the reader waits for.
-const MANY = 200;
 const NO_PORTS = `tailport="" headport=""`;
 
 export interface Scene {
@@ -51,11 +49,9 @@ export class Names {
 
 export function write(scene: Scene, names: Names): string {
   const { boxes, arrows, direction } = scene;
-  const many = boxes.length > MANY;
   const lines = [
-    `rankdir=${direction} splines=${many ? "polyline" : "true"} newrank=true compound=true`,
+    `rankdir=${direction} splines=true newrank=true compound=true`,
     `nodesep=${inches(NODE_GAP)} ranksep=${inches(rankGap(arrows, direction))}`,
-    many ? "nslimit=2 mclimit=.3" : "",
     `node [shape=box fixedsize=true label=""]`,
     `edge [arrowsize=.7${direction === "LR" ? " tailport=e headport=w" : ""}]`,
     ...boxes.filter(({ id }) => !scene.nest.home(id)).map((box) => node(box, names)),

@@ -1,10 +1,10 @@
-// An edge as painted: a line with a head, what it carries or on what it is taken, and what became of its data.
+// An edge: what it carries or on what it is taken, and what became of its data.
 
-import { set, svg } from "./dom";
+import { svg } from "./dom";
 import type { PlacedArrow } from "./layout";
 import type { Ruler } from "./measure";
 import type { Nest } from "./nest";
-import type { GraphEdge, NodeState } from "./protocol";
+import type { ArrowPlace, GraphEdge, NodeState } from "./protocol";
 import { flow, isLive } from "./status";
 
 const TYPE_AIR = 8;
@@ -23,6 +23,11 @@ export function links(edges: GraphEdge[], nodes: Set<string>, nest: Nest, inRun:
   const isKnown = (id: string | null) => id === null || nodes.has(id) || nest.groups.has(id);
   const isWhole = ({ source, target }: GraphEdge) => (source !== null || target !== null) && !(inRun && (source === null || target === null));
   return edges.filter((edge) => isKnown(edge.source) && isKnown(edge.target) && isWhole(edge)).map((edge) => linkOf(edge, nest, inRun));
+}
+
+/** The same of a graph that the kernel has laid out: it has chosen what to draw, and the words. */
+export function linksAt(arrows: ArrowPlace[], edges: GraphEdge[], nest: Nest, inRun: boolean): Link[] {
+  return arrows.map(({ edge, label }) => ({ ...linkOf(edges[edge]!, nest, inRun), label, isType: false }));
 }
 
 function linkOf(edge: GraphEdge, nest: Nest, inRun: boolean): Link {
@@ -67,18 +72,8 @@ export function shownBy({ edge, loop }: Link, nest: Nest): Set<string> {
   return new Set([edge.source, edge.target, loop, ...inside].filter((id) => id !== null));
 }
 
-export class EdgeShape {
-  readonly root: SVGGElement;
-  /** Painted above all lines, so that none runs through it. */
-  readonly label: SVGElement | null;
-
-  constructor({ label, isType }: Link, { line, tip, label: { x, y } }: PlacedArrow) {
-    this.root = svg("g", { class: "edge" }, svg("path", { d: line }), svg("path", { class: "tip", d: tip }));
-    const text = svg("text", { class: isType ? "mono" : "when", x, y: y + 4, "text-anchor": "middle" }, label);
-    this.label = label ? svg("g", { class: "edge" }, text) : null;
-  }
-
-  show(flow: string): void {
-    set(this.root, { "data-flow": flow });
-  }
+/** The words of an edge, painted above all lines, so that none runs through them. */
+export function labelOf({ label, isType }: Link, { label: { x, y } }: PlacedArrow): SVGElement | null {
+  if (!label) return null;
+  return svg("g", { class: "edge" }, svg("text", { class: isType ? "mono" : "when", x, y: y + 4, "text-anchor": "middle" }, label));
 }

@@ -1,12 +1,13 @@
 // One followed view: its state as the kernel last told it, kept up to date by numbered patches.
 
-import type { AgentSnapshot, FlowSnapshot, Graph, Growth, Head, Message, NodeState, Patch, RunSnapshot, Snapshot } from "./protocol";
+import type { AgentSnapshot, FlowSnapshot, Graph, Growth, Head, Message, NodeState, Patch, Places, RunSnapshot, Snapshot } from "./protocol";
 import type { Change } from "./view";
 
 export interface RunState {
   kind: RunSnapshot["kind"];
   head: Head;
   graph: Graph | null;
+  places: Places | null;
   nodes: Map<string, NodeState>;
   /** In order of first appearance. */
   messages: Map<string, Message>;
@@ -71,7 +72,7 @@ function stateOf(data: Snapshot, before: State | null): State {
   const known = before && "messages" in before ? before.messages : new Map<string, Message>();
   const messages = (data.messages ?? []).map((message) => [message.id, unlessSame(known.get(message.id), message)] as const);
   const nodes = new Map(Object.entries(data.nodes ?? {}));
-  return { kind: data.kind, head: data.head, graph: data.graph ?? null, nodes, messages: new Map(messages) };
+  return { kind: data.kind, head: data.head, graph: data.graph ?? null, places: data.places ?? null, nodes, messages: new Map(messages) };
 }
 
 /** Keep the object that is already painted, so that a snapshot after a gap repaints only what was missed. */

@@ -2,7 +2,7 @@
 
 import { html, say, set } from "./dom";
 import { icon, type Icon } from "./icons";
-import { MARGIN, type Layout } from "./layout";
+import { MARGIN, type Layout, type Point, type Size } from "./layout";
 import * as words from "./words";
 
 const ZOOM = { step: 1.25, least: 0.05, most: 4 };
@@ -37,6 +37,22 @@ export class Field {
     this.#tooled = inRun && room > NARROW;
     this.root.classList.toggle("is-crowded", isCrowded(layout, room));
     this.#scale(1);
+  }
+
+  /** There is more or less room than before; what is shown stays where it is. */
+  resize(room: number): void {
+    this.#room = room;
+    this.#scale(this.#zoom);
+  }
+
+  /** The part of a large layout that is looked at first: where it begins, in the middle if there is room around that. */
+  opening({ boxes, direction, ...layout }: Layout, room: number): Point & Size {
+    const along = direction === "LR" ? "x" : "y";
+    const first = [...boxes.values()].reduce((one, other) => (other[along] < one[along] ? other : one));
+    const [width, height] = [room, tallest()];
+    const middle = (start: number, size: number, seen: number, whole: number) =>
+      Math.max(0, Math.min(start + size / 2 + MARGIN - seen / 2, whole + 2 * MARGIN - seen));
+    return { x: middle(first.x, first.width, width, layout.width), y: middle(first.y, first.height, height, layout.height), width, height };
   }
 
   // ---------- zoom and pan ----------

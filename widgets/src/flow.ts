@@ -25,7 +25,7 @@ export class FlowView implements View<FlowSnapshot> {
     const { name, kind } = flow.head;
     this.root.setAttribute("aria-label", `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${name}`);
     this.root.replaceChildren(flowHead(flow), this.#graph.root, this.#inspector, checks(flow));
-    this.#graph.show({ ...flow.graph, name }, null);
+    this.#graph.show({ ...flow.graph, name }, null, flow.places);
     this.#select(this.#graph.selected);
   }
 

@@ -1,14 +1,17 @@
-// The graph of a flow or of a run: Graphviz places, this paints, and a change of status repaints one node.
+// The graph of a flow or of a run: Graphviz places it, or the kernel a large one; this paints, and a change of status
+// repaints one node.
 
+import { bundled, type Bundle, type Strand } from "./bundle";
 import { set, svg } from "./dom";
-import { EdgeShape, labelWidth, links, passing, shownBy, type Link } from "./edge";
+import { labelOf, labelWidth, links, linksAt, passing, shownBy, type Link } from "./edge";
 import { Field } from "./field";
 import { captionWidth, GroupShape } from "./group";
-import { arrange, MARGIN, type Direction, type Draft, type Layout } from "./layout";
+import { arrange, MARGIN, type Direction, type Draft, type Layout, type Point, type Size } from "./layout";
 import { Ruler } from "./measure";
 import { Nest } from "./nest";
 import { NodeShape, size } from "./node";
-import type { Graph, GraphNode, NodeState } from "./protocol";
+import { unpack } from "./places";
+import type { Graph, GraphNode, NodeState, Places } from "./protocol";
 import { isLive } from "./status";
 import { neighbor, type Step } from "./steps";
 
@@ -21,9 +24,9 @@ export interface GraphOptions {
 }
 
 const STEPS: Record<string, Step> = { ArrowRight: "right", ArrowLeft: "left", ArrowUp: "up", ArrowDown: "down" };
-// From here on a graph is too large to be drawn in full everywhere at once.
-const FEW = 200;
 const CROWD = 8;
+// So many edges of a large graph are painted together: few enough that those out of sight need not be painted.
+const BUNDLE = 50;
 
 export class GraphView {
   readonly root: HTMLElement;
@@ -33,9 +36,12 @@ export class GraphView {
   readonly #shapes = new Map<string, NodeShape>();
   readonly #groups = new Map<string, GroupShape>();
   /** What to repaint when a node or a group changes. */
-  readonly #edges = new Map<string, { link: Link; shape: EdgeShape }[]>();
+  readonly #edges = new Map<string, { link: Link; strand: Strand }[]>();
+  #bundles: Bundle[] = [];
   readonly #sight: IntersectionObserver;
   #graph: Graph = { name: "", kind: "", nodes: [], edges: [] };
+  /** Of a large graph, which is not drawn in full everywhere at once. */
+  #places: Places | null = null;
   #nest = new Nest([]);
   #links: Link[] = [];
   #states: NodeStates | null = null;
@@ -58,23 +64,24 @@ export class GraphView {
   }
 
   /** Show a graph; before a run there are no states and the edges carry their types. */
-  show(graph: Graph, states: NodeStates | null): void {
-    const same = JSON.stringify(graph) === JSON.stringify(this.#graph);
-    this.#graph = graph;
+  show(graph: Graph, states: NodeStates | null, places: Places | null = null): void {
+    const same = this.#layout !== null && JSON.stringify(graph) === JSON.stringify(this.#graph);
     this.#states = states;
-    if (!same) this.#take(graph);
-    if (same && this.#layout) this.repaint([...graph.nodes.map(({ id }) => id), ...this.#groups.keys()]);
-    else void this.#arrange();
+    if (same) return this.repaint([...graph.nodes.map(({ id }) => id), ...this.#groups.keys()]);
+    this.#take(graph, places);
+    void this.#arrange();
   }
 
-  #take({ nodes, groups, edges }: Graph): void {
-    const ids = nodes.map(({ id }) => id);
+  #take(graph: Graph, places: Places | null): void {
+    const ids = graph.nodes.map(({ id }) => id);
+    const inRun = this.#states !== null;
+    this.#graph = graph;
+    this.#places = places;
     this.#shapes.clear();
     this.#groups.clear();
-    this.#nest = new Nest(ids, groups);
-    const known = links(edges, new Set(ids), this.#nest, this.#states !== null);
-    // A thousand types side by side can't be read, and placing them would take as long as all the rest.
-    this.#links = nodes.length > FEW ? known.map((link) => (link.isType ? { ...link, label: "" } : link)) : known;
+    this.#sight.disconnect();
+    this.#nest = new Nest(ids, graph.groups);
+    this.#links = places ? linksAt(places.arrows, graph.edges, this.#nest, inRun) : links(graph.edges, new Set(ids), this.#nest, inRun);
   }
 
   /** Paint the nodes and groups that changed and the edges that touch them. */
@@ -83,8 +90,9 @@ export class GraphView {
     for (const id of changed) {
       this.#shapes.get(id)?.show(this.#state(id), this.#options.now());
       this.#groups.get(id)?.show(this.#state(id));
-      for (const { link, shape } of this.#edges.get(id) ?? []) shape.show(this.#passing(link));
+      for (const { link, strand } of this.#edges.get(id) ?? []) strand.show(this.#passing(link));
     }
+    for (const bundle of this.#bundles) bundle.paint();
     this.#calm();
     if (this.#isOutgrown(changed)) void this.#arrange();
   }
@@ -118,21 +126,24 @@ export class GraphView {
     const turn = ++this.#turn;
     if (room === 0) return;
     const ruler = new Ruler(this.root);
-    const arrows = this.#links.map((link) => ({ ...link.edge, label: labelWidth(link, ruler), isReturn: link.loop !== null }));
-    const frames = new Map([...this.#nest.groups.values()].map((group) => [group.id, captionWidth(group, this.#state(group.id), ruler)]));
-    const layout = await arrange(this.#drafts(ruler), arrows, room, { nest: this.#nest, frames, even: this.#states !== null });
+    const layout = this.#places ? unpack(this.#places, this.#graph, this.#nest) : await this.#place(room, ruler);
     if (turn !== this.#turn) return;
     this.#room = room;
     this.#layout = layout;
     this.#paint(layout, ruler);
   }
 
+  #place(room: number, ruler: Ruler): Promise<Layout> {
+    const arrows = this.#links.map((link) => ({ ...link.edge, label: labelWidth(link, ruler), isReturn: link.loop !== null }));
+    const frames = new Map([...this.#nest.groups.values()].map((group) => [group.id, captionWidth(group, this.#state(group.id), ruler)]));
+    return arrange(this.#drafts(ruler), arrows, room, { nest: this.#nest, frames, even: this.#states !== null });
+  }
+
   /** In a run left to right with every reason first; then left to right, then top down, with what must be said. */
   #drafts(ruler: Ruler): Draft[] {
     const boxes = (direction: Direction, full: boolean) => this.#graph.nodes.map((node) => this.#size(node, direction, full, ruler));
     const draft = (direction: Direction, full: boolean) => ({ direction, boxes: boxes(direction, full) });
-    const wide = this.#states && this.#graph.nodes.length <= FEW ? [draft("LR", true), draft("LR", false)] : [draft("LR", false)];
-    return [...wide, draft("TB", false)];
+    return [...(this.#states ? [draft("LR", true)] : []), draft("LR", false), draft("TB", false)];
   }
 
   #size(node: GraphNode, direction: Direction, full: boolean, ruler: Ruler): ReturnType<typeof size> {
@@ -141,17 +152,19 @@ export class GraphView {
   }
 
   #paint(layout: Layout, ruler: Ruler): void {
-    const groups = [...this.#nest.groups.values()].map((group) => this.#drawGroup(group.id, layout, ruler));
-    const edges = this.#drawEdges(layout);
+    const groups = [...layout.groups.keys()].map((id) => this.#drawGroup(id, layout, ruler));
+    this.#drawEdges(layout);
     const ends = layout.arrows.flatMap((arrow) => arrow.ends).map(({ x, y }) => svg("circle", { class: "end", cx: x, cy: y, r: 2.5 }));
-    const labels = edges.map(({ label }) => label).filter((label) => label !== null);
-    const nodes = this.#graph.nodes.map((node) => this.#drawNode(node, layout, ruler));
+    const labels = this.#links.map((link, index) => labelOf(link, layout.arrows[index]!)).filter((label) => label !== null);
+    const opening = this.#places ? this.#field.opening(layout, this.#room) : null;
+    const nodes = this.#graph.nodes.map((node) => this.#drawNode(node, layout, ruler, opening));
     const focused = this.#svg.contains(document.activeElement) ? (document.activeElement as SVGElement) : null;
-    this.#svg.replaceChildren(...groups, ...edges.map(({ root }) => root), ...ends, ...labels, ...nodes);
+    this.#svg.replaceChildren(...groups, ...this.#bundles.map(({ root }) => root), ...ends, ...labels, ...nodes);
     focused?.focus({ preventScroll: true });
     set(this.#svg, { "aria-label": `Graph of ${this.#graph.name}`, viewBox: viewBox(layout) });
     this.#calm();
     this.#field.hold(layout, this.#room, this.#states !== null);
+    if (opening) this.#field.scroller.scrollTo({ left: opening.x, top: opening.y, behavior: "instant" });
   }
 
   #drawGroup(id: string, layout: Layout, ruler: Ruler): SVGElement {
@@ -162,31 +175,33 @@ export class GraphView {
     return shape.root;
   }
 
-  #drawEdges({ arrows }: Layout): EdgeShape[] {
+  #drawEdges({ arrows }: Layout): void {
+    this.#bundles = bundled(arrows, this.#places ? BUNDLE : 1);
     this.#edges.clear();
-    return this.#links.map((link, index) => {
-      const shape = new EdgeShape(link, arrows[index]!);
-      shape.show(this.#passing(link));
-      for (const id of shownBy(link, this.#nest)) this.#watch(id, link, shape);
-      return shape;
-    });
+    for (const [index, strand] of this.#bundles.flatMap(({ strands }) => strands).entries()) {
+      const link = this.#links[index]!;
+      strand.show(this.#passing(link));
+      for (const id of shownBy(link, this.#nest)) this.#watch(id, link, strand);
+    }
+    for (const bundle of this.#bundles) bundle.paint();
   }
 
-  #watch(id: string, link: Link, shape: EdgeShape): void {
+  #watch(id: string, link: Link, strand: Strand): void {
     const watched = this.#edges.get(id);
-    if (watched) watched.push({ link, shape });
-    else this.#edges.set(id, [{ link, shape }]);
+    if (watched) watched.push({ link, strand });
+    else this.#edges.set(id, [{ link, strand }]);
   }
 
-  #drawNode(node: GraphNode, layout: Layout, ruler: Ruler): SVGElement {
+  #drawNode(node: GraphNode, layout: Layout, ruler: Ruler, opening: (Point & Size) | null): SVGElement {
     const { id } = node;
+    const box = layout.boxes.get(id)!;
     const shape = this.#shapes.get(id) ?? new NodeShape(node, ruler);
     this.#shapes.set(id, shape);
-    shape.place(layout.boxes.get(id)!, layout.direction, this.#state(id));
+    shape.place(box, layout.direction, this.#state(id));
     shape.show(this.#state(id), this.#options.now());
     shape.press(id === this.#selected);
-    if (this.#graph.nodes.length <= FEW) shape.detail(true, this.#state(id), this.#options.now());
-    else this.#sight.observe(shape.root);
+    shape.detail(!opening || overlap(box, opening), this.#state(id), this.#options.now());
+    if (this.#places) this.#sight.observe(shape.root);
     return shape.root;
   }
 
@@ -208,6 +223,7 @@ export class GraphView {
 
   /** A node that has more to say than it has room for needs a larger box than the one it was given. */
   #isOutgrown(ids: Iterable<string>): boolean {
+    if (this.#places) return false;
     const now = this.#options.now();
     for (const id of ids) if (this.#states?.has(id) && this.#shapes.get(id)?.isOutgrown(this.#state(id)!, now)) return true;
     return false;
@@ -216,6 +232,7 @@ export class GraphView {
   #resized(): void {
     const room = this.root.clientWidth;
     const layout = this.#layout;
+    if (this.#places && layout) return this.#field.resize(room);
     const stillFits = layout?.direction === "LR" ? layout.width + 2 * MARGIN <= room : room <= this.#room;
     if (room > 0 && !(layout && stillFits)) void this.#arrange();
   }
@@ -250,6 +267,10 @@ export class GraphView {
 /** Says something new as time passes. */
 function isMoving(state: NodeState | null): boolean {
   return state?.started_at != null && isLive(state.status);
+}
+
+function overlap(one: Point & Size, two: Point & Size): boolean {
+  return one.x < two.x + two.width && two.x < one.x + one.width && one.y < two.y + two.height && two.y < one.y + one.height;
 }
 
 function viewBox({ width, height }: Layout): string {

@@ -14,7 +14,7 @@ export function warmUp(rounds = 8): void {
   requestIdleCallback(() => void place(PRACTICE).then(() => warmUp(rounds - 1)), { timeout: 1_000 });
 }
 
-const PRACTICE = `digraph { splines=polyline ${Array.from({ length: 60 }, (_, n) => `n${n >> 1} -> n${n + 1}`).join(" ")} }`;
+const PRACTICE = `digraph { ${Array.from({ length: 60 }, (_, n) => `n${n >> 1} -> n${n + 1}`).join(" ")} }`;
 
 /** What Graphviz says of a placed graph, as far as we read it; y grows downward. */
 export interface Plan {

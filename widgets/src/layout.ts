@@ -4,7 +4,7 @@ import { Names, RANK_GAP, stretches, write, type Scene } from "./dot";
 import { place } from "./graphviz";
 import { Nest } from "./nest";
 import { read } from "./plan";
-import { rank, type Ranks } from "./ranks";
+import { rank } from "./ranks";
 
 export type Direction = "LR" | "TB";
 
@@ -45,7 +45,6 @@ export type Frames = ReadonlyMap<string, number>;
 
 export interface Layout extends Size {
   direction: Direction;
-  ranks: Ranks;
   /** Top left corners, by node id. */
   boxes: Map<string, Point & Box>;
   /** The same of the groups. */

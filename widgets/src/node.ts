@@ -1,15 +1,12 @@
 // One node of the graph: how large it must be, and its painting, which follows its status.
 
-import { Cells } from "./cells";
+import { Body, GLYPH, PADDING } from "./body";
 import { say, set, svg } from "./dom";
-import { icon } from "./icons";
 import type { Box, Direction, Point } from "./layout";
 import type { Ruler } from "./measure";
-import type { GraphNode, NodeState, Status } from "./protocol";
-import { barest, fitting, reserved } from "./second";
+import type { GraphNode, NodeState } from "./protocol";
+import { barest, reserved } from "./second";
 
-const PADDING = 12;
-const GLYPH = 20;
 const HEIGHT = { plain: 48, fanOut: 66 };
 const LEAST = 96;
 const MOST = 240;
@@ -53,20 +50,12 @@ export class NodeShape {
   readonly root: SVGGElement;
   readonly #node: GraphNode;
   readonly #ruler: Ruler;
-  #full = false;
-  #status: Status | null = null;
   #direction: Direction = "LR";
   #box: Box = { id: "", width: 0, height: 0 };
-  readonly #sheet = svg("path", { class: "sheet" });
-  readonly #ring = svg("rect", { class: "ring", x: -3, y: -3, rx: 8.5 });
   readonly #frame = svg("rect", { class: "box", rx: 6 });
-  #glyph: SVGElement | null = null;
   readonly #title = svg("text", { class: "title", y: 20 });
-  readonly #kind = svg("text", { y: 20, "text-anchor": "end" });
-  readonly #word = svg("tspan", { class: "word" });
-  readonly #rest = document.createTextNode("");
-  readonly #second = svg("text", { y: 37 }, this.#word, this.#rest);
-  readonly #cells = new Cells();
+  /** Null while only the frame and the name are drawn. */
+  #body: Body | null = null;
 
   constructor(node: GraphNode, ruler: Ruler) {
     this.#node = node;
@@ -77,26 +66,18 @@ export class NodeShape {
 
   /** Draw all of the node, or only its frame and name: what is out of sight need not follow every change. */
   detail(full: boolean, state: NodeState | null, now: number): void {
-    if (full === this.#full) return;
-    this.#full = full;
-    const parts = [this.#kind, this.#second, ...(this.#glyph ? [this.#glyph] : [])];
-    if (full) this.root.prepend(this.#ring);
-    if (full) this.root.append(...parts);
-    else for (const part of [this.#ring, this.#sheet, this.#cells.root, ...parts]) part.remove();
-    if (full) this.#flesh(state, now);
+    if (full === (this.#body !== null)) return;
+    if (!full) this.root.replaceChildren(this.#frame, this.#title);
+    this.#body = full ? new Body(this.root, this.#ruler) : null;
+    this.#flesh(state, now);
   }
 
   place(box: Box & Point, direction: Direction, state: NodeState | null): void {
     this.#box = box;
     this.#direction = direction;
-    const { width, height } = box;
     set(this.root, { transform: `translate(${box.x} ${box.y})` });
-    set(this.#ring, { width: width + 6, height: height + 6 });
-    set(this.#frame, { width, height });
-    set(this.#kind, { x: width - PADDING });
+    set(this.#frame, { width: box.width, height: box.height });
     set(this.#title, { x: indent(state) });
-    set(this.#second, { x: indent(state) });
-    say(this.#kind, kindShown(this.#node, state, direction) ? this.#node.kind : "");
     this.#entitle(state);
   }
 
@@ -104,65 +85,38 @@ export class NodeShape {
   show(state: NodeState | null, now: number): void {
     const status = state?.status ?? "pending";
     set(this.root, { "aria-label": `${this.#node.title}: ${status}`, "data-status": state ? status : null });
-    if (this.#full) this.#flesh(state, now);
+    this.#flesh(state, now);
   }
 
   #flesh(state: NodeState | null, now: number): void {
-    if (state && state.status !== this.#status) this.#mark(state.status);
-    const fanOut = isFanOut(this.#node, state);
-    this.#stack(fanOut);
-    this.#count(fanOut ? state : null);
+    const kind = kindShown(this.#node, state, this.#direction) ? this.#node.kind : "";
+    this.#body?.place(this.#box, indent(state), kind);
+    this.#body?.show(state, isFanOut(this.#node, state));
     this.tell(state, now);
   }
 
   /** Has what must be said become too long, or the box too low? Then the graph has to be laid out anew. */
   isOutgrown(state: NodeState, now: number): boolean {
     const { width, height } = this.#box;
-    const tight = this.#full && this.#ruler.width(barest(state, now), "small") > this.#room(state) + 1;
+    const tight = this.#body !== null && this.#ruler.width(barest(state, now), "small") > this.#room(state) + 1;
     return (tight && width < MOST) || (isFanOut(this.#node, state) && height < HEIGHT.fanOut);
   }
 
   /** Only the words of the second line: called while time passes. */
   tell(state: NodeState | null, now: number): void {
-    if (!this.#full) return;
-    const room = this.#room(state) + 1;
-    const line = state ? fitting(state, now, this.#ruler, room) : this.#ruler.cut(this.#node.note ?? "", "small", room);
-    say(this.#word, state?.status ?? "");
-    if (this.#rest.data !== line) this.#rest.data = line;
-  }
-
-  #room(state: NodeState | null): number {
-    return this.#box.width - indent(state) - PADDING;
+    this.#body?.tell(state, this.#node.note ?? "", now, this.#room(state) + 1);
   }
 
   press(pressed: boolean): void {
     set(this.root, { "aria-pressed": String(pressed) });
   }
 
+  #room(state: NodeState | null): number {
+    return this.#box.width - indent(state) - PADDING;
+  }
+
   #entitle(state: NodeState | null): void {
     const kind = kindShown(this.#node, state, this.#direction) ? 16 + this.#ruler.width(this.#node.kind, "small") : 0;
     say(this.#title, this.#ruler.cut(this.#node.title, "title", this.#room(state) - kind + 1));
-  }
-
-  #mark(status: Status): void {
-    const glyph = icon(status, { x: 11, y: 9 });
-    if (this.#glyph) this.#glyph.replaceWith(glyph);
-    else this.root.append(glyph);
-    this.#glyph = glyph;
-    this.#status = status;
-  }
-
-  /** A fan-out is one node with a second sheet behind it. */
-  #stack(fanOut: boolean): void {
-    const { width, height } = this.#box;
-    set(this.#sheet, { d: `M5 ${height + 3}H${width - 3}a6 6 0 0 0 6-6V5` });
-    if (fanOut) this.root.prepend(this.#sheet);
-    else this.#sheet.remove();
-  }
-
-  #count(state: NodeState | null): void {
-    if (!state) return this.#cells.root.remove();
-    this.#cells.show(state, PADDING, this.#box.width - 2 * PADDING);
-    if (!this.#cells.root.parentNode) this.root.append(this.#cells.root);
   }
 }

@@ -5,7 +5,7 @@ import type { Plan } from "./graphviz";
 import type { Arrow, Layout, PlacedArrow, Point, Size } from "./layout";
 
 export function read(plan: Plan, scene: Scene, names: Names): Layout {
-  const { boxes, arrows, nest, direction, ranks } = scene;
+  const { boxes, arrows, nest, direction } = scene;
   const objects = new Map((plan.objects ?? []).map((object) => [object.name, object]));
   const shift = widening(plan, scene, names);
   const center = (name: string): Point | null => (objects.get(name)?.pos ? point(objects.get(name)!.pos!, shift) : null);
@@ -18,7 +18,7 @@ export function read(plan: Plan, scene: Scene, names: Names): Layout {
   const borders = [...nest.groups.keys()].map((id) => [id, border(objects.get(names.group(id)!)?.bb ?? "", shift)] as const);
   const { width, height } = border(plan.bb, shift);
   return {
-    ...{ direction, ranks, width, height },
+    ...{ direction, width, height },
     boxes: new Map(corners),
     groups: new Map(borders),
     arrows: arrows.map((arrow, index) => readArrow(plan.edges?.[index], dots(arrow, index), shift)),
@@ -80,13 +80,16 @@ function curve(points: Point[]): string {
   return start ? `M${start}C${rest.join(" ")}` : "";
 }
 
+/** How long a head is. */
+export const TIP = 7;
+
 /** A filled head of 7 by 6 pixels; the line is drawn on to its base, since Graphviz leaves room for its own. */
-function arrowed(points: Point[], to: Point | undefined): Pick<PlacedArrow, "line" | "tip"> {
+export function arrowed(points: Point[], to: Point | undefined): Pick<PlacedArrow, "line" | "tip"> {
   if (!to) return { line: "", tip: "" };
   const from = points.findLast(({ x, y }) => x !== to.x || y !== to.y) ?? to;
   const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
   const along = { x: (to.x - from.x) / length, y: (to.y - from.y) / length };
-  const base = { x: to.x - 7 * along.x, y: to.y - 7 * along.y };
+  const base = { x: to.x - TIP * along.x, y: to.y - TIP * along.y };
   const corner = (side: number) => `${round(base.x - side * along.y)} ${round(base.y + side * along.x)}`;
   return {
     line: `${curve(points)}L${round(base.x)} ${round(base.y)}`,

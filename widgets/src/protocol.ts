@@ -88,6 +88,30 @@ export interface Graph {
   groups?: GraphGroup[];
 }
 
+/** Where everything in a large graph is, in pixels: the kernel has laid it out for the saved picture. */
+export interface Places {
+  direction: "LR" | "TB";
+  width: number;
+  height: number;
+  /** Of nodes and groups, by id. */
+  boxes: Record<string, [left: number, top: number, width: number, height: number]>;
+  arrows: ArrowPlace[];
+}
+
+export interface ArrowPlace {
+  /** What it stands for, by its place among the graph's edges; the first if they are several. */
+  edge: number;
+  label: string;
+  /** The middle of the label; empty when there is none. */
+  at: Pair | [];
+  /** x and y by turns: the start, then three points for each cubic stretch. */
+  points: number[];
+  /** The middles of its open ends. */
+  dots: Pair[];
+}
+
+export type Pair = [x: number, y: number];
+
 /** How a node of the graph fares in a run. */
 export interface NodeState {
   id: string;
@@ -162,12 +186,16 @@ export interface RunSnapshot {
   graph?: Graph;
   nodes?: Record<string, NodeState>;
   messages?: Message[];
+  /** Of a graph that is large. */
+  places?: Places;
 }
 
 export interface FlowSnapshot {
   kind: "flow";
   head: { name: string; kind: string; input: string; output: string; example: string; checks: string };
   graph: Graph;
+  /** Of a graph that is large. */
+  places?: Places;
 }
 
 export interface AgentTool {

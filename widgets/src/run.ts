@@ -47,7 +47,7 @@ export class RunView implements View<RunState> {
     this.root.setAttribute("aria-label", `Run ${state.head.name}`);
     if (this.#kind === "run") this.#offer();
     this.#showHead();
-    if (state.graph) this.#graph.show({ ...state.graph, name: state.head.name }, state.nodes);
+    if (state.graph) this.#graph.show({ ...state.graph, name: state.head.name }, state.nodes, state.places);
     this.#converse();
     this.#ask();
   }

@@ -57,10 +57,10 @@ test("names never reach Graphviz", async () => {
   expect([...layout.boxes.keys()]).toEqual(odd.map(({ id }) => id));
 });
 
-test("a thousand nodes are placed", async () => {
-  const many = Array.from({ length: 1_000 }, (_, i) => box(`n${i}`));
+test("two hundred nodes are placed", async () => {
+  const many = Array.from({ length: 200 }, (_, i) => box(`n${i}`));
   const links = many.slice(30).map(({ id }, i) => arrow(`n${i}`, id));
-  expect((await arrange(many, links, 900)).boxes.size).toBe(1_000);
+  expect((await arrange(many, links, 900)).boxes.size).toBe(200);
 });
 
 test("arrow keys follow the edges, and step aside within a column", async () => {

@@ -7,6 +7,7 @@ import { arrange, type Arrow, type Box, type Direction, type Layout } from "../s
 import { Nest } from "../src/nest";
 import type { GraphGroup, NodeState } from "../src/protocol";
 import { neighbor } from "../src/steps";
+import { rank } from "../src/ranks";
 import { addSlot, desk, head, node, openPage, run, settled, type Page } from "./kernel";
 
 const graph = desk();
@@ -61,9 +62,10 @@ describe.each<Direction>(["LR", "TB"])("%s", (direction) => {
   test("groups nest, and what follows a group comes after all of it", async () => {
     const around = new Nest(["a", "b", "c", "d", "e"], [group("in", "parallel", ["c", "d"], "out"), group("out", "pipeline", ["b", "c", "d"])]);
     const arrows = [arrow("a", "out"), arrow("b", "in"), arrow("out", "e")];
-    const layout = await place(direction, around, arrows, ["a", "b", "c", "d", "e"].map(box));
+    const boxes = ["a", "b", "c", "d", "e"].map(box);
+    const layout = await place(direction, around, arrows, boxes);
     expectNested(layout, around);
-    expect(Object.fromEntries(layout.ranks.depth)).toEqual({ a: 0, b: 1, c: 2, d: 2, e: 3 });
+    expect(Object.fromEntries(rank(boxes, arrows, around, direction).depth)).toEqual({ a: 0, b: 1, c: 2, d: 2, e: 3 });
     expect(layout.groups.get("in")!.x).toBeGreaterThan(layout.groups.get("out")!.x);
   });
 

@@ -18,7 +18,7 @@ from quire.core.errors import DefinitionError
 from quire.views import words
 from quire.views.files import described, entitled
 from quire.views.layout import around
-from quire.views.picture import graph_svg
+from quire.views.picture import Picture, graph_picture, graph_svg
 from quire.views.prose import (
     about,
     call_state,
@@ -45,12 +45,14 @@ if TYPE_CHECKING:
     from quire.views.shapes import CallPart, FilePart, FlowHead, Graph, Head, Message, NodeState, Part, RunError, Status
 
 __all__ = [
+    "Picture",
     "ascii",
     "conversation_html",
     "conversation_text",
     "dot",
     "drawn",
     "flow_html",
+    "graph_picture",
     "graph_svg",
     "graph_text",
     "mermaid",

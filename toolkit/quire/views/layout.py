@@ -46,8 +46,8 @@ _MARGIN, _CAPTION = 10.0, 33.0
 _SWEEPS = 12
 _BENDS = 4000
 """Long links beyond this many bends run straight: no eye could follow them, and 1,000 nodes stay under a second."""
-_SWAPPING = 300
-"""Up to this many spots, neighbors are also swapped pair by pair, which medians alone do not do."""
+_POLISHED = 300
+"""Up to this many spots, neighbors are also swapped pair by pair, which medians alone do not do, and centered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,7 +430,7 @@ def _order(spots: list[_Spot]) -> list[list[int]]:
         if not least:
             break
         layers = _swept(spots, layers, backward=bool(sweep % 2))
-        if len(spots) <= _SWAPPING:
+        if len(spots) <= _POLISHED:
             _swap(spots, layers)
         crossings = _crossings(spots, layers)
         if crossings < least:
@@ -518,7 +518,11 @@ def _place(spots: list[_Spot], layers: list[list[int]]) -> None:
 
 
 def _wish(spots: list[_Spot], at: int, *, backward: bool) -> tuple[float, float]:
-    """Say where a spot would like to be and how much: two that are each other's middle want to be level."""
+    """Say where a spot would like to be and how much: two that are each other's middle want to be level.
+
+    Of two in the middle it wants to be centered; where there are many spots, to stay where it is between them, since
+    it would push its whole layer aside and the next one further.
+    """
     spot = spots[at]
     neighbors = spot.after if backward else spot.before
     # A long link stays straight: it listens to its own other bends first.
@@ -527,6 +531,8 @@ def _wish(spots: list[_Spot], at: int, *, backward: bool) -> tuple[float, float]
         return spot.center, 0.5
     middles = _middles(neighbors)
     wish = sum(spots[other].center for other in middles) / len(middles)
+    if len(spots) > _POLISHED:
+        wish = min(max(spot.center, spots[middles[0]].center), spots[middles[-1]].center)
     theirs = spots[middles[0]].before if backward else spots[middles[0]].after
     level = len(middles) == 1 and _middles(theirs) == [at]
     return wish, 1000.0 if level else 1.0

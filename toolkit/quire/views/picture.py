@@ -29,14 +29,17 @@ from quire.views.prose import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from quire.views.layout import Box, Curve, Layout, Name
     from quire.views.prose import Nest, Way
-    from quire.views.shapes import Graph, GraphGroup, GraphNode, Head, NodeState, Status
+    from quire.views.shapes import Graph, GraphGroup, GraphNode, Head, NodeState, PlacedArrow, Places, Status
 
-__all__ = ["graph_svg"]
+__all__ = ["Picture", "graph_picture", "graph_svg"]
 
+_FEW = 200
+"""A graph of more nodes has no types on its edges, since nobody could read them and to place them would take longer
+than all the rest; and a page paints it where it is in the picture, since Graphviz may need seconds for it."""
 _WIDEST = 930
 """Pixels of a notebook's cell, more or less; what is wider from left to right is drawn from the top down."""
 _NEARLY = 1.2
@@ -57,6 +60,8 @@ _FLOWS = {"never": 0, "later": 1, "done": 2, "now": 3}
 """What becomes of the data on an edge; where lines share a way, the liveliest is painted last."""
 _RESERVED = "succeeded · 29.6 s"
 """Every node of a run has room for this, so that its end does not change the drawing."""
+_RESERVED_ITEMS = "running · 9,999 of 9,999"
+"""So has a fan-out of a large graph for this: there a page cannot make its nodes wider as it counts."""
 
 _LIGHT = {
     "paper": "#fff", "sunk": "#f5f5f5", "fill": "#e8e8e8", "ink": "#000", "text": "#212121", "soft": "#616161",
@@ -147,33 +152,42 @@ _FALLBACK_EM, _WIDE_EM, _MONO_EM, _BOLD = 0.62, 1.1, 0.6, 1.1
 def graph_svg(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: Head | None = None) -> str:
     """Draw a graph as one self-contained SVG, before a run with its types or of a run with its statuses.
 
-    It has no script and no reference to anything outside, follows the reader's light or dark preference, brings its
-    own ground, and several of them can stand in one page.
+    Above 200 nodes it leaves out the types: nobody could read them. It has no script and no reference to anything
+    outside, follows the reader's light or dark preference, brings its own ground, and several of them can stand in one
+    page.
 
     Example:
         >>> node = {"id": "a", "title": "plan", "kind": "step", "note": "", "input": "str", "output": "str"}
         >>> graph_svg({"name": "audit", "kind": "pipeline", "nodes": [node], "edges": []})[:4]
         '<svg'
     """
-    nest = nest_of(graph)
-    scene = _scene(nest, nodes)
-    if _WIDEST < _page_width(scene) < _NEARLY * _WIDEST and nodes is not None:
-        scene = _scene(nest, nodes, broad=_TIGHT)
-    if _page_width(scene) > _WIDEST:
-        tall = _scene(nest, nodes, down=True, broad=_TIGHT_DOWN)
-        scene = min(scene, tall, key=_page_width)
-    body = "".join((*_groups(scene), *_edges(scene), *(_node(scene, node) for node in scene.nest.nodes.values())))
-    scope = f"quire-{sha256((graph['name'] + body).encode(errors='replace')).hexdigest()[:10]}"
-    width, height = _page_width(scene), scene.layout.height + 2 * _MARGIN
-    frame = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{_number(width)}" height="{_number(height)}"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{scope}" role="img" aria-labelledby="{scope}-t {scope}-d" '
-        f'viewBox="-{_MARGIN} -{_MARGIN} {_number(width)} {_number(height)}" '
-        f'width="{_number(width)}" height="{_number(height)}">'
-        f'<title id="{scope}-t">Graph of {safe(graph["name"])}</title>'
-        f'<desc id="{scope}-d">{safe(_told(graph, nodes, head))}</desc>'
-        f'<style>{_style(f".{scope}")}</style><rect class="paper" {frame}/>{body}</svg>'
-    )
+    return graph_picture(graph, nodes, head).svg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A graph as it is drawn."""
+
+    svg: str
+    places: Places | None
+    """Where everything is, if the graph is too large for a page to lay it out in the blink of an eye."""
+
+
+def graph_picture(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: Head | None = None) -> Picture:
+    """Draw a graph as `graph_svg` does, and say where everything in a large one is.
+
+    Example:
+        >>> node = {"id": "a", "title": "plan", "kind": "step", "note": "", "input": "str", "output": "str"}
+        >>> few = graph_picture({"name": "audit", "kind": "pipeline", "nodes": [node], "edges": []})
+        >>> few.places is None
+        True
+    """
+    scene = _fitting(nest_of(graph), nodes)
+    return Picture(svg=_painted(scene, graph, head), places=_places(scene) if _is_large(scene.nest) else None)
+
+
+def _is_large(nest: Nest) -> bool:
+    return len(nest.nodes) > _FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +197,7 @@ class _Scene:
     arrows: list[_Arrow]
     broad: int
     """How wide a node may be for the sake of a reason."""
+    down: bool
     layout: Layout
 
 
@@ -211,9 +226,23 @@ class _Lines:
     indent: int
 
 
+def _fitting(nest: Nest, states: Mapping[str, NodeState] | None) -> _Scene:
+    """Lay a graph out from left to right if a page has room for that, else in the direction that is less wide."""
+    scene = _scene(nest, states)
+    if _WIDEST < _page_width(scene) < _NEARLY * _WIDEST and states is not None and not _is_large(nest):
+        scene = _scene(nest, states, broad=_TIGHT)
+    if _page_width(scene) > _WIDEST:
+        tall = _scene(nest, states, down=True, broad=_TIGHT_DOWN)
+        scene = min(scene, tall, key=_page_width)
+    return scene
+
+
 def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool = False, broad: int = _BROADEST) -> _Scene:
     arrows = _arrows(nest, run=states is not None)
-    sizes: dict[Name, Size] = {name: _size(node, state_of(node, states), broad) for name, node in nest.nodes.items()}
+    items = _RESERVED_ITEMS if _is_large(nest) else _RESERVED
+    sizes: dict[Name, Size] = {
+        name: _size(node, state_of(node, states), broad, items) for name, node in nest.nodes.items()
+    }
     homes = dict(nest.homes)
     for arrow in arrows:
         for end in arrow.ends:
@@ -222,7 +251,7 @@ def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool = F
     links = [_link(arrow) for arrow in arrows]
     frames = {name: _frame(nest, group, states, down=down) for name, group in nest.groups.items()}
     even = nest.nodes if states is not None and not down else ()
-    return _Scene(nest, states, arrows, broad, nested(sizes, links, frames, homes, down=down, even=even))
+    return _Scene(nest, states, arrows, broad, down, nested(sizes, links, frames, homes, down=down, even=even))
 
 
 def _arrows(nest: Nest, *, run: bool) -> list[_Arrow]:
@@ -232,12 +261,13 @@ def _arrows(nest: Nest, *, run: bool) -> list[_Arrow]:
         if not run or way.within is not None or (way.source is not None and way.target is not None):
             ends = ("from", at) if way.source is None else way.source, ("to", at) if way.target is None else way.target
             arrows.setdefault(ends, []).append(way)
-    return [_arrow_of(ends, ways, run=run) for ends, ways in arrows.items()]
+    typed = not run and not _is_large(nest)
+    return [_arrow_of(ends, ways, typed=typed) for ends, ways in arrows.items()]
 
 
-def _arrow_of(ends: tuple[Name, Name], ways: Sequence[Way], *, run: bool) -> _Arrow:
+def _arrow_of(ends: tuple[Name, Name], ways: Sequence[Way], *, typed: bool) -> _Arrow:
     words = [way.word for way in ways if way.word and not way.loop]
-    types = [] if run else [way.type for way in ways if not way.loop]
+    types = [] if not typed else [way.type for way in ways if not way.loop]
     shown = dict.fromkeys(_fit(text, _LONGEST_LABEL, mono=not words) for text in words or types if text)
     return _Arrow(ways[0], ends, ", ".join(shown), not words)
 
@@ -272,14 +302,15 @@ def _pips_width(state: NodeState | None) -> int:
     return 16 + most * _PIP if 0 < most <= _PIPS else 0
 
 
-def _size(node: GraphNode, state: NodeState | None, broad: int) -> Size:
+def _size(node: GraphNode, state: NodeState | None, broad: int, items: str) -> Size:
     lines = _lines(node, state, broad)
     kind = 16 + _text_width(lines.kind) if lines.kind else 0
     told, least = (_text_width(_second(lines, rest)) for rest in (lines.rests[0], lines.least))
-    reserved = _text_width(_RESERVED) if state else 0
+    fan_out = state is not None and _is_fan_out(node, state)
+    reserved = _text_width(items if fan_out else _RESERVED) if state else 0
     second = max(min(told, _room(broad, lines)), least, reserved)
     width = max(_text_width(lines.title, title=True) + kind, second) + lines.indent + _PADDING
-    height = _FAN_OUT if state and _is_fan_out(node, state) else _NODE
+    height = _FAN_OUT if fan_out else _NODE
     return Size(min(_BROADEST, max(_NARROWEST, -(-width // 4) * 4)), height)
 
 
@@ -303,11 +334,56 @@ def _second(lines: _Lines, rest: str) -> str:
     return " · ".join(filter(None, (lines.word, rest)))
 
 
-# --- painting ---
+# --- places ---
 
 
 def _page_width(scene: _Scene) -> float:
     return scene.layout.width + 2 * _MARGIN
+
+
+def _places(scene: _Scene) -> Places:
+    layout = scene.layout
+    boxes = ((name, box) for name, box in layout.boxes.items() if isinstance(name, str))
+    return {
+        "direction": "TB" if scene.down else "LR",
+        "width": layout.width,
+        "height": layout.height,
+        "boxes": {name: _rounded((box.x, box.y, box.width, box.height)) for name, box in boxes},
+        "arrows": [_placed(arrow, curve, layout) for arrow, curve in zip(scene.arrows, layout.curves, strict=True)],
+    }
+
+
+def _placed(arrow: _Arrow, curve: Curve, layout: Layout) -> PlacedArrow:
+    dots = [layout.boxes[end] for end in arrow.ends if not isinstance(end, str)]
+    return {
+        "edge": arrow.way.edge,
+        "label": arrow.label if curve.label else "",
+        "at": _rounded(curve.label or ()),
+        "points": _rounded(number for point in curve.points for number in point),
+        "dots": [_rounded((dot.x + _DOT / 2, dot.y + _DOT / 2)) for dot in dots],
+    }
+
+
+def _rounded(numbers: Iterable[float]) -> list[float]:
+    return [round(number, 1) for number in numbers]
+
+
+# --- painting ---
+
+
+def _painted(scene: _Scene, graph: Graph, head: Head | None) -> str:
+    body = "".join((*_groups(scene), *_edges(scene), *(_node(scene, node) for node in scene.nest.nodes.values())))
+    scope = f"quire-{sha256((graph['name'] + body).encode(errors='replace')).hexdigest()[:10]}"
+    width, height = _page_width(scene), scene.layout.height + 2 * _MARGIN
+    frame = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{_number(width)}" height="{_number(height)}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{scope}" role="img" aria-labelledby="{scope}-t {scope}-d" '
+        f'viewBox="-{_MARGIN} -{_MARGIN} {_number(width)} {_number(height)}" '
+        f'width="{_number(width)}" height="{_number(height)}">'
+        f'<title id="{scope}-t">Graph of {safe(graph["name"])}</title>'
+        f'<desc id="{scope}-d">{safe(_told(graph, scene.states, head))}</desc>'
+        f'<style>{_style(f".{scope}")}</style><rect class="paper" {frame}/>{body}</svg>'
+    )
 
 
 def _groups(scene: _Scene) -> Iterator[str]:

@@ -59,23 +59,27 @@ def graph_text(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> st
 
 def _told(nest: Nest, states: Mapping[str, NodeState] | None) -> Iterator[tuple[str, str]]:
     """Say of each node and each group what it is, and how it is."""
+    conditions = _conditions(nest)
     for name in _in_order(nest):
         indent = "  " * len(around(nest.homes, name))
         group = nest.groups.get(name)
-        conditions = "".join(f", {condition}" for condition in _conditions(nest, name))
+        when = "".join(f", {condition}" for condition in conditions.get(name, ()))
         if group:
             state = states.get(name) if states else None
-            yield f"{indent}{_entitled(group, state)}{conditions}", _group_state(state)
+            yield f"{indent}{_entitled(group, state)}{when}", _group_state(state)
         else:
             node = nest.nodes[name]
             typed = f"{one_line(node['title'])}: {one_line(node['input'])} -> {one_line(node['output'])}"
-            yield f"{indent}{typed}{conditions}", said(node, state_of(node, states))
+            yield f"{indent}{typed}{when}", said(node, state_of(node, states))
 
 
-def _conditions(nest: Nest, name: str) -> list[str]:
-    """Say when a node runs: each condition once, however many steps it looks at."""
-    found = dict.fromkeys(way.word for way in nest.ways if way.target == name and way.word and not way.loop)
-    return [word if word == "otherwise" else f"when {word}" for word in found]
+def _conditions(nest: Nest) -> dict[str, list[str]]:
+    """Say when the nodes run: each condition once, however many steps it looks at."""
+    found: dict[str, dict[str, None]] = {}
+    for way in nest.ways:
+        if way.target is not None and way.word and not way.loop:
+            found.setdefault(way.target, {})[way.word] = None
+    return {name: [word if word == "otherwise" else f"when {word}" for word in words] for name, words in found.items()}
 
 
 def sentence(group: GraphGroup, state: NodeState | None) -> str:
@@ -163,6 +167,8 @@ def _sorted(names: Sequence[str], pairs: Iterable[tuple[Name, Name]]) -> list[st
 class Way:
     """An edge whose ends are known."""
 
+    edge: int
+    """Its place among the graph's edges."""
     source: str | None
     """A node or a group; None for a dot of its own."""
     target: str | None
@@ -200,7 +206,7 @@ def nest_of(graph: Graph) -> Nest:
     kept = {group: groups[group] for group in sorted(filled, key=lambda group: len(around(homes, group)))}
     for empty in groups.keys() - kept.keys():
         del homes[empty]
-    ways = [way for edge in graph["edges"] if (way := _way(edge, homes, kept))]
+    ways = [way for at, edge in enumerate(graph["edges"]) if (way := _way(at, edge, homes, kept))]
     return Nest(nodes, kept, homes, ways)
 
 
@@ -214,7 +220,7 @@ def _parents(groups: Mapping[str, GraphGroup]) -> dict[Name, str | None]:
     return parents
 
 
-def _way(edge: GraphEdge, homes: Mapping[Name, str | None], groups: Mapping[str, GraphGroup]) -> Way | None:
+def _way(at: int, edge: GraphEdge, homes: Mapping[Name, str | None], groups: Mapping[str, GraphGroup]) -> Way | None:
     source, target, within = edge["source"], edge["target"], None
     known = [end for end in (source, target) if end is not None]
     if not known or not all(end in homes for end in known):
@@ -232,7 +238,7 @@ def _way(edge: GraphEdge, homes: Mapping[Name, str | None], groups: Mapping[str,
         if loops:  # it leads back between whole parts, though the flow names their first and last nodes
             loop = loops[-1]
             source, target = map(str, parting(homes, source, target)[1:])
-    return Way(source, target, one_line(edge["label"]), word, loop, within)
+    return Way(at, source, target, one_line(edge["label"]), word, loop, within)
 
 
 def passing(way: Way, states: Mapping[str, NodeState] | None) -> Flow:

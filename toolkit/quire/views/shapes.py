@@ -96,6 +96,31 @@ class Graph(TypedDict):
     groups: NotRequired[list[GraphGroup]]
 
 
+class PlacedArrow(TypedDict):
+    """One line of a laid out graph, in pixels."""
+
+    edge: int
+    """What it stands for: its place among the graph's edges, the first if they are several."""
+    label: str
+    at: list[float]
+    """The middle of the label, x and y; empty when there is none."""
+    points: list[float]
+    """x and y by turns: the start, then three points for each cubic stretch, two controls and an end."""
+    dots: list[list[float]]
+    """The middles of its open ends."""
+
+
+class Places(TypedDict):
+    """Where everything in a large graph is, as its saved picture has it: a page need not lay it out once more."""
+
+    direction: Literal["LR", "TB"]
+    width: float
+    height: float
+    boxes: dict[str, list[float]]
+    """Of nodes and groups, by id: left, top, width and height."""
+    arrows: list[PlacedArrow]
+
+
 class NodeState(TypedDict):
     """A node of the graph at one moment of a run."""
 
@@ -275,6 +300,8 @@ class RunSnapshot(TypedDict):
     graph: Graph
     nodes: dict[str, NodeState]
     messages: list[Message]
+    places: NotRequired[Places]
+    """Of a graph that is large."""
 
 
 class FlowSnapshot(TypedDict):
@@ -283,6 +310,8 @@ class FlowSnapshot(TypedDict):
     kind: Literal["flow"]
     head: FlowHead
     graph: Graph
+    places: NotRequired[Places]
+    """Of a graph that is large."""
 
 
 class Payload(TypedDict):
