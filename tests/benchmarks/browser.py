@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import pairwise
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 NODES = 1_000
-AGAIN = 4
+OPENED, AGAIN = 3, 6
 RATE, SECONDS = 1_000, 5
 PIECES = RATE * SECONDS
 MODULUS = 36**5
@@ -104,7 +105,7 @@ def measure() -> Table:
     """Open notebooks in a browser, and look at them as their reader does."""
     try:
         with _browser() as opened:
-            lines = [*_first_paint(opened("graph", GRAPH_CELLS)), *_live(opened("live", LIVE_CELLS))]
+            lines = [*_first_paint(opened), *_live(opened("live", LIVE_CELLS))]
     except ImportError as missing:
         lines = [Line(name=str(missing), figure="not installed")]
     return Table(work="In a real JupyterLab", how="from the kernel to what is painted", lines=lines)
@@ -148,34 +149,54 @@ def _needed(chromium: str | None) -> dict[str, bool]:
     }
 
 
-def _first_paint(page: Notebook) -> list[Line]:
-    page.run_cell(0)
-    first, *again = [_painted(page, 1) for _ in range(1 + AGAIN)]
+def _first_paint(opened: Callable[[str, tuple[str, ...]], Notebook]) -> list[Line]:
+    firsts: list[_Paint] = []
+    for number in range(OPENED):
+        page = opened(f"graph_{number}", GRAPH_CELLS)
+        page.run_cell(0)
+        firsts.append(_painted(page, 1))
+        if number < OPENED - 1:
+            page.close()
+    again = [_painted(page, 1) for _ in range(AGAIN)]
     page.run_cell(2)
     runs = [_painted(page, 3) for _ in range(AGAIN)]
     page.close()
     return [
-        _line(f"first paint of {NODES:,} nodes, a flow's card, page just opened", [first], _in_half_a_second(first)),
-        _line("the same, in a page that has painted before", again, _in_half_a_second(median(again))),
-        _line("the same, a run's graph", runs, _in_half_a_second(median(runs))),
+        _in_half_a_second(f"first paint of {NODES:,} nodes, a flow's card, page just opened", firsts),
+        _in_half_a_second("the same, in a page that has painted before", again),
+        _in_half_a_second("the same, a run's graph", runs),
+        _line("from running the cell on, a flow's card", [paint.whole for paint in again]),
+        _line("from running the cell on, a run's graph", [paint.whole for paint in runs]),
     ]
 
 
-def _in_half_a_second(seconds: float) -> Goal:
-    return Goal("<= 500 ms", seconds <= 0.5)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paint:
+    """How long a reader waits for a picture, in seconds."""
+
+    seconds: float
+    """From its data to the picture."""
+    whole: float
+    """From running the cell to the picture."""
+
+
+def _in_half_a_second(name: str, paints: list[_Paint]) -> Line:
+    seconds = [paint.seconds for paint in paints]
+    return _line(name, seconds, Goal("<= 500 ms", median(seconds) <= 0.5))
 
 
 def _line(name: str, seconds: list[float], goal: Goal | None = None) -> Line:
     return Line(name=name, figure=in_words(median(seconds)), best=in_words(min(seconds)), goal=goal)
 
 
-def _painted(page: Notebook, cell: int) -> float:
-    """Show a graph once more, and return the seconds from its data to its picture."""
-    page.page.evaluate("watch.arrived.length = watch.painted.length = 0")
+def _painted(page: Notebook, cell: int) -> _Paint:
+    """Show a graph once more."""
+    page.page.evaluate("watch.arrived.length = watch.painted.length = 0; watch.began = performance.now();")
     page.run_cell(cell)
     page.page.wait_for_function("nodes => watch.painted.some(picture => picture.nodes === nodes)", arg=NODES)
     seen = page.page.evaluate("({ ...watch, follow: null })")
-    return (seen["painted"][0]["at"] - seen["arrived"][0]) / 1000
+    at = seen["painted"][0]["at"]
+    return _Paint(seconds=(at - seen["arrived"][0]) / 1000, whole=(at - seen["began"]) / 1000)
 
 
 def _live(page: Notebook) -> list[Line]:

@@ -1,7 +1,7 @@
-// What a benchmark sees of a page: when a view's data arrives, when its graph is painted, and every piece of a reply.
+// What a benchmark sees of a page: when a cell begins, when a view's data arrives, when its graph is painted, and every piece of a reply.
 // Installed before the page's own scripts run.
 (() => {
-  const watch = { arrived: [], painted: [], frames: [], latencies: [], pieces: "" };
+  const watch = { began: 0, arrived: [], painted: [], frames: [], latencies: [], pieces: "" };
   window.watch = watch;
 
   // The kernel's socket: this listener is its first, so it hears of the data before JupyterLab reads it.
