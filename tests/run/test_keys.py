@@ -11,7 +11,7 @@ import quire
 from quire import LLM, Agent, Process, Step, current_context, errors
 from quire.run.keys import Keys
 from quire.run.retry import Retry
-from quire.testing import ScriptedModel
+from quire.testing import ScriptedModel, ToolUse
 from quire.views import tables
 from tests.kit import tables_of
 from tests.servers import ChatServer, says, sends, streams
@@ -78,6 +78,18 @@ def test_a_key_is_hidden_in_the_errors_of_a_strangers_adapter_too():
     assert KEY not in "".join(traceback.format_exception(raised.value)) + repr(vars(raised.value))
     assert KEY not in tables.events(run.past).to_string() + repr(list(run.past))
     assert [event.error for event in run.past if event.kind == "retried"] == ["[key] is busy"]
+
+
+def test_a_key_is_hidden_in_what_a_tool_complains_of():
+    def look(page: str) -> str:
+        """Look."""
+        raise ValueError(f"{current_context().keys.of('openai')} may not see {page}")
+
+    model = ScriptedModel([ToolUse("look", {"page": "a"}), "done"])
+    run = Agent(model, "Answer.", tools=[look]).start("Why?", keys={"openai": KEY})
+    assert run.wait() == "done"
+    assert model.requests[1].messages[-1].parts[0].text == "ValueError: [key] may not see a"
+    assert KEY not in repr(list(run.past))
 
 
 def test_a_key_written_into_the_code_that_fails_is_not_recorded():

@@ -241,6 +241,7 @@ class Agent(Composable[Any, Any]):
             ("rounds", f"{self.max_tool_rounds} of tools"),
             ("tries", f"{self.output_attempts} for a valid reply"),
             *([("overload", others)] if others else ()),
+            *([("cache", "the same request is asked once")] if isinstance(self.llm, LLM) and self.llm.cache else ()),
         ]
 
 

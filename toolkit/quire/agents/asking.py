@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from quire.agents import turn as turns
@@ -24,6 +25,7 @@ from quire.core.events import Rescued, Said
 from quire.core.messages import File, Message, Text, ToolResult
 from quire.core.ports import Answer, Model, ModelRequest
 from quire.core.usage import Usage
+from quire.run.cache import ReplyCache
 from quire.run.calls import ask_model
 from quire.run.context import Context
 from quire.run.keys import NO_KEYS, Keys
@@ -49,6 +51,8 @@ class Speaker:
     settings: Mapping[str, Any]
     """Fields of the `ModelRequest`."""
     price: Mapping[str, float] | None = None
+    cache: ReplyCache | None = None
+    """Where its replies are kept to be given again, if they are."""
     fallback: LLM | Model | None = None
     """Who is asked when its server is in trouble."""
 
@@ -64,7 +68,9 @@ def speaker(llm: LLM | Model, keys: Keys = NO_KEYS) -> Speaker:
     """Return whom an agent's `llm` stands for, in a run that brings these keys."""
     if not isinstance(llm, LLM):
         return Speaker(model=llm, settings={})
-    return Speaker(model=llm.open(keys), settings=llm.settings(), price=llm.price, fallback=llm.fallback)
+    model = llm.open(keys)
+    cache = ReplyCache(keys.of(model.provider) or llm.api_key) if llm.cache else None
+    return Speaker(model=model, settings=llm.settings(), price=llm.price, cache=cache, fallback=llm.fallback)
 
 
 class Minutes:
@@ -151,9 +157,8 @@ async def _ask(who: Speaker, turn: turns.Turn, retry: Retry | None, minutes: Min
 async def _attempt(who: Speaker, request: ModelRequest, retry: Retry | None, context: Context) -> Answer:
     if context.watched:
         request = replace(request, stream=True)
-    if retry is None:
-        return await ask_model(who.model, request, context, who.price)
-    return await retrying(retry, lambda: ask_model(who.model, request, context, who.price), context)
+    attempt = partial(ask_model, who.model, request, context, who.price, who.cache)
+    return await (attempt() if retry is None else retrying(retry, attempt, context))
 
 
 def _is_trouble(error: ProviderError) -> bool:

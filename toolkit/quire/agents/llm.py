@@ -32,6 +32,14 @@ class LLM:
     What another server would say as well is never passed on: a wrong key, a used-up quota, a prompt that
     is too long, a request that is refused. Each attempt is a call of its own in `run.calls`.
 
+    With `cache=True`, exactly the same request (model, address, conversation, files, tools, output,
+    settings) is asked once, and its reply given again from then on: in this process and, as it is kept in
+    `QUIRE_HOME` beside the runs, in later ones. Callers that come at the same time wait for the first.
+    What was cut off, filtered or failed is not kept, and what one key was used for is given to nobody with
+    another. A reply given again consumed nothing: in `run.calls` it is `cached`, with 0 tokens at a cost
+    of 0 and the price source "cache", so that sums say what was spent; the call that got it first has what it took.
+    While a cassette is in use nothing is given again: it keeps replies itself.
+
     Raises:
         DefinitionError: no such model can be meant, or a setting makes no sense.
 
@@ -58,12 +66,17 @@ class LLM:
     """US dollars per million tokens: `{"input": 0.15, "output": 0.60}`, optionally `cached_input` and `cache_write`."""
     fallback: LLM | Model | None = field(default=None, kw_only=True)
     """Who is asked when the server of this one is in trouble."""
+    cache: bool = field(default=False, kw_only=True)
+    """Whether exactly the same request is answered with the reply it had before."""
 
     def __post_init__(self) -> None:
         self._check_model()
         self._check_fallback()
         for name, least, most in (("temperature", 0, 2), ("max_tokens", 1, None), ("timeout", 0, None)):
             _check_number(name, getattr(self, name), least, most)
+        if not isinstance(self.cache, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"LLM(cache={self.cache!r}) makes no sense."
+            raise DefinitionError(message, remedy="cache=True gives replies to exactly the same request again.")
         if self.timeout == 0:
             message = "LLM(timeout=0) leaves no time to answer."
             raise DefinitionError(message, remedy="Give seconds above 0.")

@@ -166,6 +166,7 @@ async def until(context: Context, work: Any) -> Any:
 
 def record_failure(error: BaseException, context: Context) -> None:
     """Record that what runs in this context ended with that error."""
+    context.keys.hide_in(error)  # whoever repeats what a server said may repeat a key
     origin, where = _origin(error, context)
     ours = isinstance(error, errors.QuireError)
     context.log.emit(

@@ -14,11 +14,14 @@ from typing import Any, cast
 from quire.core.contents import named
 from quire.core.errors import CassetteError, ProviderError, Stop
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
-from quire.core.messages import ToolCall, ToolResult
+from quire.core.messages import Text, Thought, ToolCall, ToolResult
 from quire.core.ports import Answer, Model, ModelRequest, Piece
+from quire.core.price import Quote
 from quire.core.schema import plain, render
 from quire.core.tape import Effect, EffectTake, in_force
+from quire.core.usage import Usage
 from quire.run.bracket import record_failure
+from quire.run.cache import ReplyCache
 from quire.run.context import CURRENT, Context, why
 from quire.run.prices import billed, own_quote
 
@@ -26,12 +29,17 @@ __all__ = ["ask_model", "use_tool"]
 
 
 async def ask_model(
-    model: Model, request: ModelRequest, context: Context, price: Mapping[str, float] | None = None
+    model: Model,
+    request: ModelRequest,
+    context: Context,
+    price: Mapping[str, float] | None = None,
+    cache: ReplyCache | None = None,
 ) -> Answer:
     """Ask a model and return its answer; pieces are recorded as they arrive.
 
     `price` is in US dollars per million tokens, by `input`, `output`, and optionally `cached_input`
-    and `cache_write`; without one, `quire.toml` and the price lists are asked.
+    and `cache_write`; without one, `quire.toml` and the price lists are asked. With a `cache`, what was
+    answered before is given again: nothing is consumed then, so its tokens and its cost are 0.
     """
     # Before anything is sent, so that nothing can go wrong with what is paid for.
     own = None if model.simulated else own_quote(model.provider, model.model, price)
@@ -51,31 +59,64 @@ async def ask_model(
         simulated=model.simulated,
     )
     try:
-        answer, first = await _hear(model, request, call)
+        answer, told = await _answered(model, request, call, own, cache)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, call.span, call.parent, reason=why(cancelled, call))
         raise
     except BaseException as error:
-        # An adapter that repeats what its server says may repeat a key.
-        call.keys.hide_in(error)
         record_failure(error, call)
         raise
-    cost, source = await billed(answer, model, own, time.time())
-    log.emit(
-        Responded,
-        call.span,
-        call.parent,
-        message=answer.message,
-        finish_reason=answer.finish_reason,
-        usage=answer.usage,
-        model=answer.model or model.model,
-        first_token_s=first,
-        cost_usd=cost,
-        price_source=source,
-        simulated=model.simulated,
-        replayed=answer.replayed,
-    )
+    log.emit(Responded, call.span, call.parent, **told)
     return answer
+
+
+async def _answered(
+    model: Model, request: ModelRequest, call: Context, own: Quote | None, cache: ReplyCache | None
+) -> tuple[Answer, dict[str, Any]]:
+    """Return an answer, and what the log tells of it."""
+    if cache is None or in_force() is not None:  # a tape has its own memory, and must hear every question
+        return await _asked(model, request, call, own)
+    stream = cache.stream(model, request)
+    async with cache.turn(stream):
+        kept = await cache.recall(stream)
+        if kept is not None:
+            return _given_again(kept, model, request, call)
+        answer, told = await _asked(model, request, call, own)
+        await cache.keep(stream, Responded(seq=1, at=time.time(), run=call.run, span=call.span, parent=None, **told))
+        return answer, told
+
+
+async def _asked(
+    model: Model, request: ModelRequest, call: Context, own: Quote | None
+) -> tuple[Answer, dict[str, Any]]:
+    answer, first = await _hear(model, request, call)
+    cost, source = await billed(answer, model, own, time.time())
+    return answer, {
+        "message": answer.message,
+        "finish_reason": answer.finish_reason,
+        "usage": answer.usage,
+        "model": answer.model or model.model,
+        "first_token_s": first,
+        "cost_usd": cost,
+        "price_source": source,
+        "simulated": model.simulated,
+        "replayed": answer.replayed,
+    }
+
+
+def _given_again(kept: Responded, model: Model, request: ModelRequest, call: Context) -> tuple[Answer, dict[str, Any]]:
+    for part in kept.message.parts if request.stream else ():
+        if isinstance(part, Text | Thought) and part.text:
+            kind = Thinking if isinstance(part, Thought) else Delta
+            call.log.emit(kind, call.span, call.parent, text=part.text)
+    told: dict[str, Any] = {
+        "message": kept.message,
+        "finish_reason": kept.finish_reason,
+        "usage": Usage(input_tokens=0, output_tokens=0),
+        "model": kept.model,
+    }
+    answer = Answer(**told)
+    return answer, {**told, "cost_usd": 0.0, "price_source": "cache", "simulated": model.simulated, "cached": True}
 
 
 async def _hear(model: Model, request: ModelRequest, call: Context) -> tuple[Answer, float | None]:
@@ -148,6 +189,7 @@ async def _effect(work: Callable[[Context], Awaitable[Any]], place: Context, tak
     except CassetteError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told; sys.exit() must not end the kernel
+        place.keys.hide_in(error)
         effect = Effect(error_type=type(error).__name__, error=str(error))
     if take is not None:
         take.keep(effect)

@@ -120,6 +120,7 @@ async def retrying(policy: Retry, attempt: Callable[[], Awaitable[T]], context: 
             left = context.remaining
             if wait is None or (left is not None and wait >= left):
                 raise
+            context.keys.hide_in(error)
             context.log.emit(
                 Retried,
                 context.span,

@@ -163,9 +163,7 @@ def _said(event: Said) -> str:
 
 def _spoken(message: Message, reply_tool: str | None) -> str:
     lines = [part.text if isinstance(part, Text) else "" for part in message.parts]
-    lines += [
-        part.arguments if part.tool == reply_tool else f"{part.tool}({part.arguments})" for part in message.calls
-    ]
+    lines += [part.arguments if part.tool == reply_tool else f"{part.tool}({part.arguments})" for part in message.calls]
     return "\n".join(line for line in lines if line)
 
 

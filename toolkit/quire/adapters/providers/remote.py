@@ -113,6 +113,11 @@ class Remote(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._who!r})"
 
+    @property
+    def address(self) -> str:
+        """Where it is asked at the moment; a reply from elsewhere is another model's."""
+        return base_url(self._endpoint, self._service)
+
     async def ask(self, request: ModelRequest) -> AsyncGenerator[Piece | Answer, None]:
         """Yield pieces if `request.stream`, then exactly one `Answer`; raise a `ProviderError` otherwise."""
         url, targets = self._targets()
