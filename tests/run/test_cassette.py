@@ -356,6 +356,7 @@ async def test_errors_are_classified_as_they_were_and_nobody_waits(path: Path):
             assert retried.error_type == "RateLimited"
             assert (took > 0.15) == (mode == "record")
             assert retried.wait_s == (0.15 if mode == "record" else 0.0)
+            assert list(run.calls["replayed"]) == [mode == "replay"] * 2
         assert len(server.requests) == 2
     assert lines(path)[1]["reply"]["headers"] == {"content-type": "application/json", "retry-after-ms": "150"}
     assert lines(path)[1]["error"] == "RateLimited"
@@ -368,6 +369,7 @@ async def test_the_server_s_own_wait_is_still_told(path: Path):
                 await agent(server).execute("Hi")
             assert caught.value.retry_after == 7.0
             assert caught.value.replayed == (mode == "replay")
+            assert quire.runs()["replayed"].iloc[0] == (mode == "replay")
 
 
 async def test_a_failure_that_may_pass_is_asked_again_where_one_can(path: Path):

@@ -103,6 +103,8 @@ class Failed(Event):
     """The user's own frames."""
     origin: str | None = None
     """The span in which the error arose, when it only passed through this one."""
+    replayed: bool = False
+    """Whether the error was recorded in an earlier run and played again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

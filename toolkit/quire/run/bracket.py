@@ -179,6 +179,7 @@ def record_failure(error: BaseException, context: Context) -> None:
         remedy=error.remedy if ours else None,
         traceback=users_traceback(error) if origin is None else None,
         origin=origin,
+        replayed=isinstance(error, errors.ProviderError) and error.replayed,
     )
 
 

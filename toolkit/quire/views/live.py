@@ -127,6 +127,8 @@ class RunFold:
             self._set(done=self._nodes.done)
 
     def _failed(self, event: Failed) -> None:
+        if event.replayed:
+            self._set(replayed=True)
         if event.span == self._root:
             error = failure(event, self._failures.get(event.origin) if event.origin else None)
             status: Status = "failed"

@@ -227,6 +227,7 @@ def calls(log: Reading) -> Columns:
             call.simulated or (isinstance(end, Responded) and end.simulated)
             for call, end in zip(asked, ended, strict=True)
         ],
+        "replayed": [isinstance(end, Failed | Responded) and end.replayed for end in ended],
         "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
     }
 
@@ -244,7 +245,6 @@ def _consumed(replies: Sequence[Responded | None]) -> Columns:
         "cost_usd": [reply and reply.cost_usd for reply in replies],
         "price_source": [reply and reply.price_source for reply in replies],
         "finish_reason": [reply and reply.finish_reason for reply in replies],
-        "replayed": [reply is not None and reply.replayed for reply in replies],
         "cached_share": [usage and _cached_share(usage) for usage in used],
         "cached": [reply is not None and reply.cached for reply in replies],
     }
