@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -280,6 +282,14 @@ async def test_what_could_not_be_read_again_is_not_sealed(given: dict[str, Any],
     assert answer.message.text == "42"
 
 
+async def test_a_beginning_that_comes_late_takes_nothing_back():
+    late = item(0, "added", **{**THOUGHT, "encrypted_content": "another", "summary": []})
+    _, answer, _ = await ask(
+        events(item(0, "done", **THOUGHT), late, item(1, "done", **said("42")), ends()), stream=True
+    )
+    assert answer.message.parts == (replace(OWN, text="Hm\u0085 né"), Text(text="42"))
+
+
 async def test_a_summary_in_parts_is_several_thoughts_and_one_item():
     parts = [{"type": "summary_text", "text": "One."}, {"type": "summary_text", "text": "Two."}]
     _, answer, _ = await ask(sends(200, response({**THOUGHT, "summary": parts}, said("42"))))
@@ -342,19 +352,23 @@ async def test_an_incomplete_reply_is_an_answer_that_says_so(reason: str | None,
         assert answer.usage is not None
 
 
-async def test_a_call_that_nobody_ended_is_not_made():
-    begun = item(0, "added", type="function_call", id="fc_1", call_id="a", name="x", arguments="")
-    _, answer, _ = await ask(events(begun, piece(0, "function_call_arguments", '{"n', "fc_1"), "[DONE]"), stream=True)
+@pytest.mark.parametrize("last", [[], [item(0, "done", **{**CALL, "status": "incomplete"})]])
+async def test_a_call_that_nobody_ended_is_not_made(last: list[Any]):
+    begun = item(0, "added", **{**CALL, "arguments": ""})
+    cut = piece(0, "function_call_arguments", '{"n', "fc_1")
+    _, answer, _ = await ask(events(begun, cut, *last, "[DONE]"), stream=True)
     assert (answer.message.parts, answer.finish_reason) == ((), "length")
 
 
 TEXT = said("Hello")
 TEXT_BEGUN = item(0, "added", type="message", id="msg_1", content=[])
+HALF_WORDS = [piece(0, "output_text", "Hel", "msg_1"), piece(0, "output_text", "lo", "msg_1")]
+WORDS_ENDED = {"type": "response.output_text.done", "output_index": 0}
 STREAMS = {
     "everything": DIALECTS["responses"].stream("Hel", "lo"),
     "the end alone": [ends(TEXT)],
     "items alone": [item(0, "done", **TEXT), ends()],
-    "words alone": [piece(0, "output_text", "Hel", "msg_1"), piece(0, "output_text", "lo", "msg_1"), ends()],
+    "words alone": [*HALF_WORDS, ends()],
     "without places": [
         {"type": "response.output_text.delta", "delta": "Hel"},
         {"type": "response.output_text.delta", "delta": "lo"},
@@ -362,7 +376,7 @@ STREAMS = {
     ],
     "words once they are complete": [
         TEXT_BEGUN,
-        {"type": "response.output_text.done", "output_index": 0, "item_id": "msg_1", "text": "Hello"},
+        {**WORDS_ENDED, "item_id": "msg_1", "text": "Hello"},
         item(0, "done", **TEXT),
         ends(TEXT),
     ],
@@ -396,6 +410,8 @@ STREAMS = {
         piece(3, "output_text", "lo", "msg_1", content_index=4),
         ends(TEXT),
     ],
+    "the end of words twice": [item(0, "done", **TEXT), {**WORDS_ENDED, "text": "Hello"}, ends()],
+    "an end without the words": [*HALF_WORDS, WORDS_ENDED, item(0, "done", **said("")), ends(said(""))],
     "strange events": [
         {"type": "response.created"},
         {"type": "response.unheard_of.delta", "delta": "!"},
@@ -413,6 +429,25 @@ STREAMS = {
 async def test_streams_that_leave_something_out(payloads: list[Any]):
     pieces, answer, _ = await ask(events(*payloads), stream=True)
     assert (answer.message.parts, answer.finish_reason) == ((Text(text="Hello"),), "stop")
+    assert "".join(one.text for one in pieces) == "Hello"
+
+
+HEL, LO = ({**said(text), "id": ""} for text in ("Hel", "lo"))
+TWO = {
+    "the same number": [item(0, "done", **HEL), item(0, "done", **LO), ends()],
+    "another order in the end": [
+        piece(5, "output_text", "Hel", "msg_1"),
+        piece(2, "output_text", "lo", "msg_2"),
+        ends(said("Hel"), {**said("lo"), "id": "msg_2"}),
+    ],
+    "the same name": [item(0, "done", **said("Hel")), ends(said("Hel"), said("lo"))],
+}
+
+
+@pytest.mark.parametrize("payloads", TWO.values(), ids=TWO)
+async def test_two_messages_stay_two(payloads: list[Any]):
+    pieces, answer, _ = await ask(events(*payloads), stream=True)
+    assert answer.message.parts == (Text(text="Hel"), Text(text="lo"))
     assert "".join(one.text for one in pieces) == "Hello"
 
 
@@ -519,6 +554,13 @@ async def test_errors_inside_a_reply_keep_their_class(wrong: dict[str, Any], mea
         assert wrong["message"] in error.what
         assert (error.partial, error.begun) == ("a", True)
     assert type(await fail(sends(200, failed))) is meaning
+
+
+async def test_what_comes_after_the_end_is_neither_read_nor_waited_for():
+    after = {"type": "error", "code": "server_error", "message": "Too late."}
+    async with asyncio.timeout(2.0):
+        _, answer, _ = await ask(events(*DIALECTS["responses"].stream("Hi"), after, ending="hang"), stream=True)
+    assert answer.message.text == "Hi"
 
 
 async def test_a_named_error_is_one_whatever_it_says():

@@ -121,8 +121,9 @@ class Items:
 
     def take(self, given: dict[str, Any], index: int | None, *, ended: bool) -> list[Piece]:
         """Take what an item is, or has become, and return what is news."""
-        open_ones = [item for item in self._all if not item.whole or item.id == given.get("id")]
-        item = _same(open_ones, given, index) or self._begin(text(given.get("type")), index)
+        # What is complete is spoken of again by its name alone: in its place, another may stand.
+        meant = [item for item in self._all if not item.whole or (item.id and item.id == given.get("id"))]
+        item = _same(meant, given, index) or self._begin(text(given.get("type")), index)
         return item.take(given, ended=ended)
 
     def end(self, listed: list[Any]) -> list[Piece]:
