@@ -29,7 +29,7 @@ LATE = {
 }
 """Imports of ours inside a function, as pairs of importer and imported; the comment says why it has to be late."""
 
-HEAVY = {"httpcore", "httpx", "IPython", "ipywidgets", "nest_asyncio", "pandas"}
+HEAVY = {"httpcore", "httpx", "IPython", "ipywidgets", "mcp", "nest_asyncio", "pandas"}
 """What `import quire` must not load."""
 
 

@@ -118,8 +118,9 @@ class Tool(Composable[Any, O]):
         """Return what its input can be put together from: per name the type, and whether it is needed."""
         if self.parameters is None:
             return super().fields()
+        properties: dict[str, Any] = self.parameters.get("properties") or {}
         needed = self.parameters.get("required") or ()
-        return {name: (Any, name in needed) for name in self.parameters.get("properties") or {}}
+        return {name: (Any, name in needed) for name in properties}
 
     async def called(self, value: Any) -> O:
         """Do it, within the tool's own time."""
@@ -190,6 +191,8 @@ def as_tool(thing: Any) -> Runnable[Any, Any]:
     if callable(thing):
         return Tool(thing)
     message = f"{thing!r} is not a tool."
+    if hasattr(thing, "tools"):
+        raise DefinitionError(message, remedy="It has tools: await its tools() and give those.")
     raise DefinitionError(message, remedy="Give a function with typed parameters, a Tool, or any runnable.")
 
 
