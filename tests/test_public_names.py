@@ -12,7 +12,7 @@ from quire import errors, events
 from quire.core.events import KINDS, Event, Unknown
 from tests.kit import output_of
 
-HEAVY = ["IPython", "graphviz", "httpx", "ipywidgets", "nest_asyncio", "pandas", "quire_widgets", "anywidget"]
+HEAVY = ["IPython", "graphviz", "httpx", "ipywidgets", "mcp", "nest_asyncio", "pandas", "quire_widgets", "anywidget"]
 
 
 def test_the_everyday_names():
@@ -35,6 +35,7 @@ def test_the_everyday_names():
         "models",
         "runs",
         "testing",
+        "tools",
         "views",
     ]
     assert set(quire.__all__) <= set(dir(quire))
@@ -42,7 +43,7 @@ def test_the_everyday_names():
 
 @pytest.mark.parametrize("name", quire.__all__)
 def test_every_name_can_be_imported_first(name, tmp_path):
-    if name in {"LLM", "Run", "load", "errors", "views", "testing"}:  # one of each home
+    if name in {"LLM", "Run", "load", "errors", "views", "testing", "tools"}:  # one of each home
         assert output_of(f"from quire import {name}; print({name}.__name__)", tmp_path).endswith(name)
     assert getattr(quire, name) is not None
 

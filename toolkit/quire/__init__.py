@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quire import errors, events, testing, views
+    from quire import errors, events, testing, tools, views
     from quire.agents.agent import Agent
     from quire.agents.llm import LLM
     from quire.agents.tool import Tool
@@ -45,6 +45,7 @@ __all__ = [
     "models",
     "runs",
     "testing",
+    "tools",
     "views",
 ]
 
@@ -67,7 +68,7 @@ _HOMES = {
     "models": "quire.run.models",
     "runs": "quire.run.history",
 }
-_MODULES = frozenset({"errors", "events", "testing", "views"})
+_MODULES = frozenset({"errors", "events", "testing", "tools", "views"})
 
 
 def __getattr__(name: str) -> Any:

@@ -283,7 +283,7 @@ def _offers(tools: Sequence[Runnable[Any, Any]]) -> dict[str, Offer]:
         offer = Offer(tool)
         if offer.name in offers:
             message = f"Two tools are called `{offer.name}`."
-            raise DefinitionError(message, remedy='Name one of them otherwise: @Tool(name="...")')
+            raise DefinitionError(message, remedy='Name one of them otherwise: @Tool(name="..."), MCP(prefix="...")')
         offers[offer.name] = offer
     return offers
 
