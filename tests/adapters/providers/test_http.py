@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import gzip
 import subprocess
@@ -57,6 +58,32 @@ async def test_an_idle_connection_the_server_closed_is_replaced():
         assert await read(target(server)) == b"1"
         await asyncio.sleep(0.05)
         assert await read(target(server)) == b"2"
+
+
+async def test_a_connection_closed_in_the_moment_it_is_used_again_is_replaced():
+    answered: list[int] = []
+    hung_up = asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answered.append(0)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"{}"):
+                if answered == [1]:  # the first connection answers once
+                    break
+                answered[-1] += 1
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % len(answered))
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    where = Target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, 2.0)
+    assert [await read(where) for _ in range(3)] == [b"1", b"2", b"2"]
+    assert answered == [1, 2]
+    hung_up.clear()
+    await http.close()
+    await hung_up.wait()
+    server.close()
 
 
 async def test_chunks_arrive_as_they_are_sent():

@@ -143,13 +143,26 @@ class Target:
     async def _sent(self, body: bytes) -> AsyncGenerator[Reply, None]:
         headers = [*self._headers, (b"content-length", b"%d" % len(body))]
         request = httpcore.Request(b"POST", self._url, headers=headers, content=body, extensions=self._patience)
-        async with _lines().line(self) as line:
+        async with contextlib.AsyncExitStack() as stack:
             with _translated(self, reading=False):
-                response = await line.handle_async_request(request)
+                response = await self._answered(request, stack)
             try:
                 yield Reply(response.status, response.headers, partial(_chunks_of, response, self))
             finally:
                 await response.aclose()
+
+
+    async def _answered(self, request: httpcore.Request, stack: contextlib.AsyncExitStack) -> httpcore.Response:
+        line, fresh = await stack.enter_async_context(_lines().line(self))
+        try:
+            return await line.handle_async_request(request)
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+            if fresh:
+                raise
+        # The server had closed a connection that was kept for the next request just when that request came.
+        await stack.aclose()
+        line, _ = await stack.enter_async_context(_lines().line(self, fresh=True))
+        return await line.handle_async_request(request)
 
 
 def _raw(headers: Mapping[str, str]) -> _Headers:
@@ -224,24 +237,30 @@ class _Lines:
     keeper: AsyncGenerator[None, None] | None = None
 
     @contextlib.asynccontextmanager
-    async def line(self, target: Target) -> AsyncGenerator[_Line, None]:
+    async def line(self, target: Target, *, fresh: bool = False) -> AsyncGenerator[tuple[_Line, bool], None]:
+        """Give a connection for one exchange, and whether nobody used it before."""
         async with self.free:
             if target.proxy is not None:
-                yield self._through(target.proxy)
+                yield self._through(target.proxy), True
                 return
-            line = await self._idle_or_new(target)
+            kept = None if fresh else await self._idle(target)
+            line = kept or self._new(target)
             try:
-                yield line
+                yield line, kept is None
             finally:
                 await self._put_back(target, line)
 
-    async def _idle_or_new(self, target: Target) -> httpcore.AsyncHTTPConnection:
+    async def _idle(self, target: Target) -> httpcore.AsyncHTTPConnection | None:
         idle = self.idle[target.host]
         while idle:
             line = idle.pop()
             if line.is_available() and not line.has_expired():
                 return line
             await line.aclose()
+        return None
+
+    @staticmethod
+    def _new(target: Target) -> httpcore.AsyncHTTPConnection:
         trust = _trust() if target.origin.scheme == b"https" else None
         return httpcore.AsyncHTTPConnection(target.origin, ssl_context=trust, keepalive_expiry=_IDLE_SECONDS)
 
