@@ -81,6 +81,7 @@ def messages_request(request: ModelRequest, model: str) -> dict[str, Any]:
 'messages': [{'role': 'user', 'content': [{'type': 'text', 'text': 'Hi'}]}]}
     """
     facts = facts_of(model)
+    request = _fit_to_think(request, facts)
     native = native_schema(request.output.schema) if request.output else None
     thinking = _thinking(request, facts)
     body = {
@@ -98,6 +99,29 @@ def messages_request(request: ModelRequest, model: str) -> dict[str, Any]:
         "stream": request.stream or None,
     }
     return {name: value for name, value in body.items() if value is not None and value not in ("", [], {})}
+
+
+def _fit_to_think(request: ModelRequest, facts: ModelFacts) -> ModelRequest:
+    """Return the request without thoughts, if it cannot be thought on from where the conversation is.
+
+    A model that is told how long to think refuses that after calls that were made without a thought of its own,
+    as those of another model are. In the next turn it thinks again.
+    """
+    if request.reasoning is None or facts.adaptive or not _called_without_a_thought(request):
+        return request
+    messages = (
+        replace(message, parts=tuple(part for part in message.parts if not isinstance(part, Thought)))
+        for message in request.messages
+    )
+    return replace(request, messages=tuple(messages), reasoning=None)
+
+
+def _called_without_a_thought(request: ModelRequest) -> bool:
+    goes_on = bool(request.messages) and request.messages[-1].role == "tool"
+    called = next((message for message in reversed(request.messages) if message.role == "assistant"), None)
+    if not goes_on or called is None:
+        return False
+    return not any(isinstance(part, Thought) and _thought(part) for part in called.parts[:1])
 
 
 def _most_tokens(request: ModelRequest, facts: ModelFacts) -> int:

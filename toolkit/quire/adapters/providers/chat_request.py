@@ -128,8 +128,10 @@ def _thoughts(message: Message, service: Service) -> dict[str, Any]:
     sealed = [detail for part in thoughts if part.sealed_by == sealer(service) for detail in rows(_sealed(part))]
     if sealed:
         return {"reasoning_details": sealed}
-    words = "".join(part.text for part in thoughts)
-    return {"reasoning_content": words} if words and message.calls and service.returns_thoughts else {}
+    if not (message.calls and service.returns_thoughts):
+        return {}
+    # Calls without a thought, which another model has made, are refused; so is a thought of nothing at all.
+    return {"reasoning_content": "".join(part.text for part in thoughts) or " "}
 
 
 def _sealed(part: Thought) -> Any:

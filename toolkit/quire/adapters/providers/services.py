@@ -146,7 +146,8 @@ def service_for(endpoint: Endpoint) -> Service:
 
 def sealer(service: Service) -> str:
     """Return whose seal is on what a service's models think."""
-    return service.prefix.lower()
+    # A gateway may share OpenAI's variables; its seals are not OpenAI's.
+    return "openai_compat" if service is SERVICES["openai_compat"] else service.prefix.lower()
 
 
 def base_url(endpoint: Endpoint, service: Service) -> str:
