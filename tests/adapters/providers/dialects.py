@@ -44,9 +44,9 @@ class Dialect:
     rich_parts: tuple[Part, ...]
     """What it says."""
 
-    def opened(self, server: ChatServer, model: str | None = None, **more: Any) -> Remote:
-        """Return a model behind the server."""
-        where = {"provider": self.provider, "base_url": server.url, "timeout": 5.0, **more}
+    def opened(self, url: str, model: str | None = None, **more: Any) -> Remote:
+        """Return a model behind a server."""
+        where = {"provider": self.provider, "base_url": url, "timeout": 5.0, **more}
         return self.adapter(Endpoint(model=model or self.model, **where))
 
     def says(self, text: str, *, wait: float = 0.0) -> Reply:
@@ -64,7 +64,7 @@ async def ask(
     """Return what a model gives for a reply of its server, and what it sent."""
     with ChatServer(*replies) as server:
         asked = ModelRequest(**{"messages": HELLO, **request})
-        *pieces, answer = [found async for found in dialect.opened(server, model).ask(asked)]
+        *pieces, answer = [found async for found in dialect.opened(server.url, model).ask(asked)]
         return pieces, answer, server.requests[-1]
 
 
@@ -72,7 +72,7 @@ async def fail(dialect: Dialect, *replies: Answering, stream: bool = False, **mo
     """Return the error that a reply leads to."""
     with ChatServer(*replies) as server:
         with pytest.raises(errors.ProviderError) as caught:
-            [_ async for _ in dialect.opened(server, **more).ask(ModelRequest(messages=HELLO, stream=stream))]
+            [_ async for _ in dialect.opened(server.url, **more).ask(ModelRequest(messages=HELLO, stream=stream))]
         return caught.value
 
 

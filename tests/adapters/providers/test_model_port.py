@@ -36,7 +36,7 @@ def model(request: pytest.FixtureRequest) -> Iterator[Model]:
         return dialect.says("{}" if b"schema" in asked.body.lower() else "My answer")
 
     with ChatServer(reply) as server:
-        yield dialect.opened(server)
+        yield dialect.opened(server.url)
 
 
 async def test_the_answer_comes_once_and_last(model: Model):

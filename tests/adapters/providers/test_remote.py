@@ -35,7 +35,7 @@ async def test_a_reply_that_comes_whole(dialect: Dialect):
 
 async def test_the_first_piece_comes_before_the_last_is_sent(dialect: Dialect):
     with ChatServer(dialect.streams("a", "b", "c", pause=0.06)) as server:
-        asked = dialect.opened(server).ask(ModelRequest(messages=HELLO, stream=True))
+        asked = dialect.opened(server.url).ask(ModelRequest(messages=HELLO, stream=True))
         at = [(found, time.monotonic()) async for found in asked]
     assert [found.text for found, _ in at if isinstance(found, Piece)] == ["a", "b", "c"]
     assert at[2][1] - at[0][1] > 0.09
@@ -45,7 +45,7 @@ async def test_the_first_piece_comes_before_the_last_is_sent(dialect: Dialect):
 async def test_a_stream_leaves_a_connection_that_can_be_used_again(dialect: Dialect):
     with ChatServer(dialect.streams("a", "b")) as server:
         for _ in range(3):
-            [_ async for _ in dialect.opened(server).ask(ModelRequest(messages=HELLO, stream=True))]
+            [_ async for _ in dialect.opened(server.url).ask(ModelRequest(messages=HELLO, stream=True))]
         assert server.connections == 1
 
 
@@ -95,7 +95,7 @@ async def test_a_stream_that_cannot_be_read_is_interrupted(dialect: Dialect):
 async def test_after_the_last_word_the_good_bye_does_not_matter(dialect: Dialect, ending: Any):
     payloads = [payload for payload in dialect.stream("Hi") if payload != "[DONE]"]
     with ChatServer(events(*payloads, ending=ending)) as server:
-        asked = dialect.opened(server, timeout=0.3).ask(ModelRequest(messages=HELLO, stream=True))
+        asked = dialect.opened(server.url, timeout=0.3).ask(ModelRequest(messages=HELLO, stream=True))
         *_, answer = [found async for found in asked]
     assert isinstance(answer, Answer)
     assert answer.message.text == "Hi"
@@ -146,7 +146,7 @@ async def test_cancelling_closes_the_connection(dialect: Dialect, *, stream: boo
     with ChatServer(slow) as server:
 
         async def read():
-            return [_ async for _ in dialect.opened(server).ask(ModelRequest(messages=HELLO, stream=stream))]
+            return [_ async for _ in dialect.opened(server.url).ask(ModelRequest(messages=HELLO, stream=stream))]
 
         task = asyncio.create_task(read())
         await arrived.wait()
@@ -163,7 +163,7 @@ async def test_closing_the_iterator_closes_the_connection(dialect: Dialect):
     payloads = dialect.stream("a", "b")
     said = next(n for n, payload in enumerate(payloads) if '"a"' in json.dumps(payload))
     with ChatServer(events(*payloads[: said + 1], ending="hang")) as server:
-        async with aclosing(dialect.opened(server).ask(ModelRequest(messages=HELLO, stream=True))) as found:
+        async with aclosing(dialect.opened(server.url).ask(ModelRequest(messages=HELLO, stream=True))) as found:
             assert await anext(found) == Piece(text="a")
             closed = time.monotonic()
         gone = await asyncio.to_thread(server.await_disconnect, 1.0)

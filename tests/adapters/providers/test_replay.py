@@ -52,7 +52,7 @@ def one_byte_chunks(reply: Reply) -> Reply:
 @pytest.mark.parametrize("cut", [lambda reply: reply, one_byte_chunks], ids=["events", "bytes"])
 async def test_a_stream(dialect: Dialect, cut, path: Path):
     with ChatServer(cut(events(*dialect.rich))) as server, quire.cassette(path):
-        live = await asked(dialect.opened(server, api_key=KEY), stream=True)
+        live = await asked(dialect.opened(server.url, api_key=KEY), stream=True)
     with quire.cassette(path):
         played = await asked(somewhere(dialect), stream=True)
     assert len(live[0]) > 2
@@ -63,7 +63,7 @@ async def test_a_stream(dialect: Dialect, cut, path: Path):
 @every_dialect
 async def test_a_reply_that_came_whole(dialect: Dialect, path: Path):
     with ChatServer(dialect.says("Grüße\u2028")) as server, quire.cassette(path):
-        live = await asked(dialect.opened(server, api_key=KEY))
+        live = await asked(dialect.opened(server.url, api_key=KEY))
     with quire.cassette(path, mode="replay"):
         played = await asked(somewhere(dialect))
     assert played == ([], replace(live[1], replayed=True))
@@ -87,7 +87,7 @@ async def test_an_error(dialect: Dialect, reply: Reply, kind, path: Path):
     with ChatServer(reply) as server:
         for mode in ("record", "replay"):
             with quire.cassette(path, mode=mode), pytest.raises(kind) as caught:
-                await asked(dialect.opened(server, api_key=KEY), stream=True)
+                await asked(dialect.opened(server.url, api_key=KEY), stream=True)
             told.append({**vars(caught.value), "replayed": None})
             assert caught.value.replayed == (mode == "replay")
         assert len(server.requests) == 1
@@ -100,7 +100,7 @@ async def test_a_stream_that_broke_off(dialect: Dialect, path: Path):
         for mode in ("record", "replay"):
             with quire.cassette(path, mode=mode):
                 try:
-                    heard = await asked(dialect.opened(server), stream=True)
+                    heard = await asked(dialect.opened(server.url), stream=True)
                 except errors.StreamInterrupted as error:
                     heard = error.partial
             if mode == "record":
