@@ -81,6 +81,7 @@ _BY_CODE: dict[str, type[ProviderError]] = {
     "1026": ContentFiltered,
     "1027": ContentFiltered,
     "2013": InvalidRequest,
+    "tool_use_failed": InvalidRequest,
 }
 """Error codes, types and states of OpenAI and those compatible with it; the numbers are MiniMax's."""
 
