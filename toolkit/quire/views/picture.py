@@ -62,6 +62,8 @@ _RESERVED = "succeeded · 29.6 s"
 """Every node of a run has room for this, so that its end does not change the drawing."""
 _RESERVED_ITEMS = "running · 9,999 of 9,999"
 """So has a fan-out of a large graph for this: there a page cannot make its nodes wider as it counts."""
+_SLACK = 1.08
+"""Nor can it when it writes with a wider font than the one that is reckoned with here."""
 
 _LIGHT = {
     "paper": "#fff", "sunk": "#f5f5f5", "fill": "#e8e8e8", "ink": "#000", "text": "#212121", "soft": "#616161",
@@ -239,9 +241,9 @@ def _fitting(nest: Nest, states: Mapping[str, NodeState] | None) -> _Scene:
 
 def _scene(nest: Nest, states: Mapping[str, NodeState] | None, *, down: bool = False, broad: int = _BROADEST) -> _Scene:
     arrows = _arrows(nest, run=states is not None)
-    items = _RESERVED_ITEMS if _is_large(nest) else _RESERVED
+    large = _is_large(nest)
     sizes: dict[Name, Size] = {
-        name: _size(node, state_of(node, states), broad, items) for name, node in nest.nodes.items()
+        name: _size(node, state_of(node, states), broad, fixed=large) for name, node in nest.nodes.items()
     }
     homes = dict(nest.homes)
     for arrow in arrows:
@@ -302,14 +304,16 @@ def _pips_width(state: NodeState | None) -> int:
     return 16 + most * _PIP if 0 < most <= _PIPS else 0
 
 
-def _size(node: GraphNode, state: NodeState | None, broad: int, items: str) -> Size:
+def _size(node: GraphNode, state: NodeState | None, broad: int, *, fixed: bool) -> Size:
+    """Say how large a node must be; `fixed` if whoever paints it may not change that."""
     lines = _lines(node, state, broad)
     kind = 16 + _text_width(lines.kind) if lines.kind else 0
     told, least = (_text_width(_second(lines, rest)) for rest in (lines.rests[0], lines.least))
     fan_out = state is not None and _is_fan_out(node, state)
-    reserved = _text_width(items if fan_out else _RESERVED) if state else 0
+    reserved = _text_width(_RESERVED_ITEMS if fan_out and fixed else _RESERVED) if state else 0
     second = max(min(told, _room(broad, lines)), least, reserved)
-    width = max(_text_width(lines.title, title=True) + kind, second) + lines.indent + _PADDING
+    words = max(_text_width(lines.title, title=True) + kind, second)
+    width = words * (_SLACK if fixed else 1) + lines.indent + _PADDING
     height = _FAN_OUT if fan_out else _NODE
     return Size(min(_BROADEST, max(_NARROWEST, -(-width // 4) * 4)), height)
 
