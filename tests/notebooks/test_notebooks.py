@@ -28,6 +28,14 @@ def test_it_runs_from_top_to_bottom_and_ends_with_what_it_promised(path):
     assert [kinds(cell) for cell in fresh.cells] == [kinds(cell) for cell in saved.cells]
 
 
+def test_what_was_recorded_is_replayed_where_nothing_may_be_asked(monkeypatch):
+    path = ROOT / "notebooks" / "03_replay.ipynb"
+    recorded = path.with_suffix(".jsonl").read_bytes()
+    monkeypatch.setenv("QUIRE_CASSETTE_MODE", "replay")  # as on Binder
+    runner.execute(path)
+    assert path.with_suffix(".jsonl").read_bytes() == recorded
+
+
 @every_notebook
 def test_its_saved_outputs_need_no_kernel(path):
     saved = nbformat.read(path, as_version=4)

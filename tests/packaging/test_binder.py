@@ -39,3 +39,9 @@ def test_python_is_the_one_asked_for_and_new_enough(recipe):
 
 def test_the_smoke_test_can_be_run():
     assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o111
+
+
+def test_what_is_recorded_is_played_there(recipe):
+    assert 'R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in recipe
+    started = subprocess.run([ROOT / "binder" / "start", "env"], capture_output=True, text=True, check=True).stdout
+    assert "QUIRE_CASSETTE_MODE=replay" in started.splitlines()

@@ -223,13 +223,14 @@ class Cassette:
             message = f"There is no key to ask {urlsplit(line.url).netloc} with."
             raise AuthenticationError(message, remedy=f"Set {asked.lacks}, or pass LLM(api_key=...).")
         known = known_secrets(asked.secrets)
-        self._refuse({"address": line.url, "body": line.body}, known, "the request")
+        self._refuse({"address": line.url, "body": line.body}, known, "the request", "nothing was sent")
         self._prepare(line)
         return ExchangeTaking(line, began, partial(self._write_reply, known=known))
 
     def _write_reply(self, line: Exchange | Used, *, known: Mapping[str, str]) -> None:
         reply = cast("Exchange", line)
-        self._refuse({"text": reply.data.decode("utf-8", "replace"), "headers": reply.headers}, known, "the reply")
+        said = {"text": reply.data.decode("utf-8", "replace"), "headers": reply.headers}
+        self._refuse(said, known, "the reply", "it was not written")
         # Of a reply that was stopped, what is there already says as much or more.
         if reply.broke != STOPPED or not self._recorded_of(reply):
             self._write(reply)
@@ -251,14 +252,14 @@ class Cassette:
             return found[min(line.nth, len(found)) - 1].effect
         if self._mode == "replay":
             raise tool_miss(self._reel, line)
-        self._refuse(line.arguments, known_secrets(), f"the arguments of {name}")
+        self._refuse(line.arguments, known_secrets(), f"the arguments of {name}", "it was not used")
         self._prepare(line)
         return EffectTaking(line, self._write_effect)
 
     def _write_effect(self, line: Exchange | Used) -> None:
         used = cast("Used", line)
         gave = {"result": used.effect.result, "error": used.effect.error}
-        self._refuse(gave, known_secrets(), f"what {used.tool} gave")
+        self._refuse(gave, known_secrets(), f"what {used.tool} gave", "it was not written")
         self._write(used)
 
     # Both
@@ -279,12 +280,12 @@ class Cassette:
         self._reel.add(line, instead=self._stale.pop(line.slot, ()))
         self._recorded += 1
 
-    def _refuse(self, thing: Any, known: Mapping[str, str], where: str) -> None:
+    def _refuse(self, thing: Any, known: Mapping[str, str], where: str, so: str) -> None:
         """Raise `CassetteError` if there is a secret in what is to be written."""
         leak = leak_in(thing, known)
         if leak is not None:
             place, kind = leak
-            message = f"There is {kind} in {where}{f' at {place}' if place else ''}: nothing of it was written."
+            message = f"There is {kind} in {where}{f' at {place}' if place else ''}, so {so}."
             raise CassetteError(message, remedy='Take it out of there, or go without a cassette: mode="live".')
 
 
