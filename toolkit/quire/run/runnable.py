@@ -93,6 +93,16 @@ class Runnable(ABC, Generic[I, O]):
         whoever's account pays, by provider: `keys={"openai": key}`. Every `LLM` asked inside the run uses
         them, before its own `api_key` and the environment's; they are never recorded or shown. Without a
         running event loop (a script) the work is done on Quire's own background loop.
+
+        Raises:
+            DefinitionError: the time is none, or `keys` names nobody or has no key.
+
+        Example:
+            >>> from quire import LLM, Agent
+            >>> agent = Agent(LLM("offline"), "Answer briefly.")
+            >>> run = agent.start("Hello", keys={"openai": "sk-..."}, tags={"tenant": "4"})
+            >>> isinstance(run.wait(), str)
+            True
         """
         # Whoever starts wants to watch: models are asked to write piece by piece, also before a view is open.
         return begin(self, input, timeout=timeout, tags=tags, keys=keys, streaming=True)
