@@ -151,7 +151,6 @@ class Target:
             finally:
                 await response.aclose()
 
-
     async def _answered(self, request: httpcore.Request, stack: contextlib.AsyncExitStack) -> httpcore.Response:
         line, fresh = await stack.enter_async_context(_lines().line(self))
         try:

@@ -13,7 +13,7 @@ def parsed(raw: bytes | str) -> Any:
     """Return the JSON a text holds, or `None` if it holds none."""
     try:
         return from_json(raw)
-    except ValueError:
+    except (ValueError, TypeError):  # half a surrogate pair, which has no UTF-8, is the latter
         return None
 
 
