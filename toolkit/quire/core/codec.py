@@ -134,8 +134,13 @@ def plain_part(part: Part) -> dict[str, Any]:
         >>> plain_part(Text(text="Hello"))
         {'is': 'text', 'text': 'Hello'}
     """
-    values = ((name, _plain(getattr(part, name))) for name in part.__slots__)
-    return {"is": _PART_WORDS[type(part)], **{name: value for name, value in values if value not in (None, False, ())}}
+    kind = type(part)
+    record: dict[str, Any] = {"is": _PART_WORDS[kind]}
+    for name in kind.__slots__:
+        value = getattr(part, name)
+        if value is not None and value is not False and value != ():
+            record[name] = _plain(value) if type(value) is tuple else value
+    return record
 
 
 def _typed(name: str, value: Any) -> Any:

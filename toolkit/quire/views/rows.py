@@ -52,13 +52,14 @@ _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_to
 _SUMMED = (*_TOKENS, "cost_usd", "finish_reason")
 _COMMON = frozenset({"kind", "seq", "at", "run", "span", "parent"})
 _MESSAGE = ("run", "seq", "at", "turn", "sender", "role", "kind", "text", "tool", "call_span", "tokens")
-_PART_KINDS: dict[type[Part], str] = {
-    Text: "text",
-    File: "file",
-    Thought: "thinking",
-    ToolCall: "tool_call",
-    ToolResult: "tool_result",
+_PARTS: dict[type[Part], tuple[str, Callable[[Any], str]]] = {
+    Text: ("text", attrgetter("text")),
+    File: ("file", str),
+    Thought: ("thinking", attrgetter("text")),
+    ToolCall: ("tool_call", attrgetter("arguments")),
+    ToolResult: ("tool_result", attrgetter("text")),
 }
+"""What each part is called, and its words."""
 _PARTS_OF_A_DOLLAR = 2**100
 """So many that every float above 1e-14 dollars is a whole number of them."""
 _DAY = 86_400
@@ -75,8 +76,10 @@ class Reading:
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
+        self.events = [event for event in events if not event.ephemeral]
+        """Those that last, in the order of the log."""
         by_kind: defaultdict[type[Event], list[Event]] = defaultdict(list)
-        for event in events:
+        for event in self.events:
             by_kind[type(event)].append(event)
         self._by_kind = by_kind
         self.nodes = {node.span: node for node in self.ordered(Started, Skipped)}
@@ -109,7 +112,8 @@ class Reading:
 
     def ordered(self, *kinds: type[E]) -> list[E]:
         """Return the events of these kinds in the order of the log."""
-        return sorted((event for kind in kinds for event in self.of(kind)), key=attrgetter("seq"))
+        some = [kind for kind in kinds if kind in self._by_kind]
+        return self.of(some[0]) if len(some) == 1 else [e for e in self.events if isinstance(e, kinds)]
 
     def last(self, *kinds: type[E]) -> dict[str, E]:
         """Return the last event of these kinds by span; one of a later kind goes before one of an earlier kind."""
@@ -119,6 +123,12 @@ class Reading:
         """Return the node that a span is or, if it is a call, belongs to."""
         # A tool that is a runnable may be called and started on one span, or started as a part of the call.
         return span if span is None or span in self.nodes else self._homes_of_calls.get(span)
+
+    def homes(self, events: Iterable[Event]) -> list[str | None]:
+        """Return the node that each event is a part of."""
+        nodes, home = self.nodes, self.home
+        # Almost all are parts of a node itself: to these, calls within calls do not matter.
+        return [event.parent if event.parent in nodes else home(event.parent) for event in events]
 
     @cached_property
     def _homes_of_calls(self) -> dict[str, str | None]:
@@ -140,14 +150,16 @@ class Reading:
         mended = {event.span: f"mended {', '.join(event.fields)}" for event in self.of(Mended)}
         return {**mended, **reused, **rescued}
 
-    @cached_property
-    def tries(self) -> dict[str, int]:
-        """Which try of its question each model call was, by span; another model begins anew."""
-        tries: dict[str, int] = {}
+    @property
+    def tries(self) -> list[int]:
+        """Which try of its question each model call was; another model begins anew."""
+        if not self.retries:
+            return [1] * len(self.of(Requested))
+        tries: list[int] = []
         failed: Counter[str | None] = Counter()
         for event in self.ordered(Requested, Retried, Rescued, Responded):
             if isinstance(event, Requested):
-                tries[event.span] = 1 + failed[event.parent]
+                tries.append(1 + failed[event.parent])
             elif isinstance(event, Retried):
                 failed[event.span] += 1
             else:
@@ -189,7 +201,7 @@ def nodes(log: Reading) -> Columns:
 
 
 def _reason(end: Event | None, log: Reading) -> str | None:
-    if isinstance(end, Skipped | Cancelled):
+    if isinstance(end, (Skipped, Cancelled)):
         return end.reason
     if isinstance(end, Failed) and end.origin is not None:
         culprit = log.home(end.origin)
@@ -201,8 +213,8 @@ def _reason(end: Event | None, log: Reading) -> str | None:
 def _own_sums(log: Reading) -> Columns:
     place = {span: place for place, span in enumerate(log.nodes)}
     nobody = len(place)
-    places = [place.get(log.home(call.parent) or "", nobody) for call in log.of(Requested)]
-    sums = _sums(log.calls, places, nobody + 1)
+    places = [place.get(home or "", nobody) for home in log.homes(log.of(Requested))]
+    sums = _sums(log.calls, places, nobody + 1, ("input_tokens", "output_tokens"))
     return {name: sums[name][:nobody] for name in ("input_tokens", "output_tokens", "cost_usd")}
 
 
@@ -211,7 +223,7 @@ def calls(log: Reading) -> Columns:
     asked = log.of(Requested)
     ends = log.last(Failed, Cancelled, Responded)
     ended = [ends.get(call.span) for call in asked]
-    homes = [log.home(call.parent) for call in asked]
+    homes = log.homes(asked)
     return {
         "run": [call.run for call in asked],
         "span": [call.span for call in asked],
@@ -222,12 +234,12 @@ def calls(log: Reading) -> Columns:
         "started_at": [call.at for call in asked],
         "latency_s": [end and end.at - call.at for call, end in zip(asked, ended, strict=True)],
         **_consumed([end if isinstance(end, Responded) else None for end in ended]),
-        "attempt": [log.tries[call.span] for call in asked],
+        "attempt": log.tries,
         "simulated": [
             call.simulated or (isinstance(end, Responded) and end.simulated)
             for call, end in zip(asked, ended, strict=True)
         ],
-        "replayed": [isinstance(end, Failed | Responded) and end.replayed for end in ended],
+        "replayed": [isinstance(end, (Failed, Responded)) and end.replayed for end in ended],
         "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
     }
 
@@ -259,10 +271,10 @@ def _cached_share(usage: Usage) -> float | None:
 def tools(log: Reading) -> Columns:
     """Return one row a tool call."""
     called = log.of(Called)
-    homes = [log.home(call.parent) for call in called]
+    homes = log.homes(called)
     stopped, returned = log.last(Failed, Cancelled), log.last(Returned)
     ended = [returned.get(call.span) or stopped.get(call.span) for call in called]
-    failed = [end if isinstance(end, Returned | Failed) and end.error_type is not None else None for end in ended]
+    failed = [end if isinstance(end, (Returned, Failed)) and end.error_type is not None else None for end in ended]
     return {
         "run": [call.run for call in called],
         "span": [call.span for call in called],
@@ -291,10 +303,10 @@ def messages(log: Reading) -> Columns:
 def _conversation(log: Reading) -> Iterator[Iterable[Any]]:
     replies: defaultdict[str | None, int] = defaultdict(int)
     asked = {call.span: call for call in log.of(Requested)}
-    for event in log.ordered(Said, Responded, Returned):
-        agent = log.home(event.parent)
+    talk = log.ordered(Said, Responded, Returned)
+    for event, agent in zip(talk, log.homes(talk), strict=True):
         if isinstance(event, Said):
-            yield _said(event, replies[log.home(event.span) or agent] + 1)
+            yield _said(event, replies[event.span if event.span in log.nodes else agent] + 1)
         elif isinstance(event, Responded):
             replies[agent] += 1
             yield _reply(event, replies[agent], asked.get(event.span))
@@ -303,10 +315,12 @@ def _conversation(log: Reading) -> Iterator[Iterable[Any]]:
             yield _result(event, replies[agent] or 1)
 
 
-def _said(e: Said, turn: int) -> list[Any]:
+def _said(e: Said, turn: int) -> Iterable[Any]:
+    if not e.files:
+        return _said_part(e, turn, "text", e.text)
     files = [("file", str(file)) for file in e.files]
     # Files without words are a message too; words that are not there are none.
-    parts = [("text", e.text), *files] if e.text or not files else files
+    parts = [("text", e.text), *files] if e.text else files
     return [value for kind, text in parts for value in _said_part(e, turn, kind, text)]
 
 
@@ -320,23 +334,13 @@ def _reply(e: Responded, turn: int, asked: Requested | None) -> list[Any]:
     rows: list[Any] = []
     # A reply without words is a message too, and has its tokens.
     for part in e.message.parts or (Text(text=""),):
-        text, kind = _text_of(part), _PART_KINDS[type(part)]
-        tool = part.tool if isinstance(part, ToolCall | ToolResult) else None
+        kind, words = _PARTS[type(part)]
+        text, tool = words(part), getattr(part, "tool", None)
         if tool is not None and tool == reply_tool:
             tool, kind = None, "text"  # the reply itself, by way of a call
         rows += (e.run, e.seq, e.at, turn, sender, role, kind, text, tool, e.span, tokens)
         tokens = None
     return rows
-
-
-def _text_of(part: Part) -> str:
-    match part:
-        case ToolCall():
-            return part.arguments
-        case File():
-            return str(part)
-        case _:
-            return part.text
 
 
 def _result(e: Returned, turn: int) -> tuple[Any, ...]:
@@ -530,7 +534,7 @@ def _all_calls(logs: Iterable[Reading], names: Sequence[str]) -> Columns:
     return made
 
 
-def _sums(made: Columns, places: Sequence[int], groups: int) -> Columns:
+def _sums(made: Columns, places: Sequence[int], groups: int, tokens: Sequence[str] = _TOKENS) -> Columns:
     """Return what calls come to in groups; `places` has the group of each call."""
     counts = _counted(places, places, groups)
     # Only an answer has a finish reason, and only an answer has a price that could be unknown.
@@ -539,7 +543,7 @@ def _sums(made: Columns, places: Sequence[int], groups: int) -> Columns:
     spent = _spent(made["cost_usd"], places, counts)
     return {
         "calls": counts,
-        **{name: _added(made[name], places, counts) for name in _TOKENS},
+        **{name: _added(made[name], places, counts) for name in tokens},
         "cost_usd": [None if lacking else cost for cost, lacking in zip(spent, unpriced, strict=True)],
         "unpriced_calls": unpriced,
     }
