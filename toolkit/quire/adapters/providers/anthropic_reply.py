@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from quire.adapters.providers.anthropic_request import SEALER
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
+from quire.adapters.providers.fold import Fold
 from quire.adapters.providers.loose import mapping, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
 from quire.core.ports import Answer, FinishReason, Piece
@@ -79,24 +80,16 @@ class _Block:
 
 
 @dataclass(slots=True)
-class MessageFold:
+class MessageFold(Fold):
     """A reply as far as it has arrived."""
 
     contents: ClassVar[str] = "content"
 
-    calls_before: int = 0
-    """How many calls the conversation has already; calls without an id are numbered on from there."""
-    complaint: Complaint | None = None
-    """An error that came in place of the reply, or in the middle of it."""
-    done: bool = False
-    """Whether the server has said that this was all."""
-    heard: bool = False
-    """Whether there was a message at all."""
-    refusal: str = ""
-    """Why the model declined, if that was said apart from its words."""
     _blocks: list[_Block] = field(default_factory=list[_Block])
     _at: dict[int, _Block] = field(default_factory=dict[int, _Block])
     _finish: str | None = None
+    _declined: str = ""
+    """Why the model declined, if that was said apart from its words."""
     _counts: dict[str, Any] = field(default_factory=dict[str, Any])
     _model: str | None = None
 
@@ -106,14 +99,14 @@ class MessageFold:
         return self.done or self._finish is not None
 
     @property
+    def refusal(self) -> str:
+        """The words in which the model, or who guards it, declined."""
+        return self._declined
+
+    @property
     def words(self) -> str:
         """The text that has arrived."""
         return "".join(words for block in self._blocks if block.type == "text" for words in block.words)
-
-    @property
-    def failure(self) -> str:
-        """What is wrong with a reply that came to its end: nothing; what goes wrong here is told as an error."""
-        return ""
 
     def reads(self, name: str) -> bool:
         """Whether the data of events of that name is needed."""
@@ -175,7 +168,7 @@ class MessageFold:
     def _finished(self, body: dict[str, Any]) -> None:
         self._finish = text(body.get("stop_reason")) or self._finish
         if self._finish == "refusal":
-            self.refusal = text(mapping(body.get("stop_details")).get("explanation"))
+            self._declined = text(mapping(body.get("stop_details")).get("explanation"))
 
     def _count(self, body: dict[str, Any]) -> None:
         # Each report counts from the beginning and may repeat the prompt, so a later number replaces an earlier one.

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from quire.adapters.providers.chat_thoughts import Details, ThinkTags
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
+from quire.adapters.providers.fold import Fold
 from quire.adapters.providers.loose import mapping, number, rows, text, whole
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
 from quire.core.ports import Answer, FinishReason, Piece
@@ -79,21 +80,11 @@ class _Calls:
 
 
 @dataclass(slots=True)
-class ReplyFold:
+class ReplyFold(Fold):
     """A reply as far as it has arrived."""
 
     contents: ClassVar[str] = "choices"
 
-    calls_before: int = 0
-    """How many calls the conversation has already; calls without an id are numbered on from there."""
-    sealed_by: str = ""
-    """Whose seal is on the reasoning that comes with one."""
-    complaint: Complaint | None = None
-    """An error that came in place of the reply, or in the middle of it."""
-    done: bool = False
-    """Whether the server has said that this was all."""
-    heard: bool = False
-    """Whether there was a choice at all."""
     _tags: ThinkTags = field(default_factory=ThinkTags)
     _details: Details = field(default_factory=Details)
     _words: list[str] = field(default_factory=list[str])
@@ -119,19 +110,6 @@ class ReplyFold:
     def refusal(self) -> str:
         """The words in which the model declined."""
         return "".join(self._refusal)
-
-    @property
-    def failure(self) -> str:
-        """What is wrong with a reply that came to its end: nothing; what goes wrong here is told as an error."""
-        return ""
-
-    def reads(self, name: str) -> bool:  # noqa: ARG002 - events have no names here
-        """Whether the data of events of that name is needed."""
-        return True
-
-    def complaint_of(self, data: Any) -> Complaint:
-        """Return what an error's body says."""
-        return read_complaint(data)
 
     def take_whole(self, data: Any) -> list[Piece]:
         """Add a reply that came whole and return its characters."""

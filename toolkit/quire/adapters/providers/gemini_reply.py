@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from quire.adapters.providers.complaints import Complaint
+from quire.adapters.providers.fold import Fold
 from quire.adapters.providers.gemini_complaint import google_complaint
 from quire.adapters.providers.gemini_request import SEALER, made_id
 from quire.adapters.providers.loose import mapping, rows, text, whole
@@ -68,21 +69,14 @@ class _Asked:
 
 
 @dataclass(slots=True)
-class GeminiFold:
+class GeminiFold(Fold):
     """A reply as far as it has arrived."""
 
     contents: ClassVar[str] = "candidates"
 
-    calls_before: int = 0
-    """How many calls the conversation has already; calls without an id are numbered on from there."""
-    complaint: Complaint | None = None
-    """An error that came in place of the reply, or in the middle of it."""
-    done: bool = False
-    """Whether the server has said that this was all."""
-    refusal: str = ""
-    """Why the prompt was not even read by the model."""
     _parts: list[_Said | _Asked] = field(default_factory=list["_Said | _Asked"])
-    _heard: bool = False
+    _blocked: str = ""
+    """Why the prompt was not even read by the model."""
     _finish: str = ""
     _why: str = ""
     _usage: Usage | None = None
@@ -91,12 +85,12 @@ class GeminiFold:
     @property
     def ended(self) -> bool:
         """Whether the reply is complete, so that nothing is lost if the connection is."""
-        return bool(self.done or self._finish or self.refusal)
+        return bool(self.done or self._finish or self._blocked)
 
     @property
-    def heard(self) -> bool:
-        """Whether there was a candidate, or a reason why there is none."""
-        return self._heard or bool(self.refusal)
+    def refusal(self) -> str:
+        """The words in which the model, or who guards it, declined."""
+        return self._blocked
 
     @property
     def words(self) -> str:
@@ -112,10 +106,6 @@ class GeminiFold:
             return f"ended its reply with {self._finish}{self._why and ': '}{self._why}"
         nothing = not self.words and not any(isinstance(part, _Asked) for part in self._parts)
         return "sent a reply with nothing in it" if finish == "stop" and nothing else ""
-
-    def reads(self, name: str) -> bool:  # noqa: ARG002 - events have no names here
-        """Whether the data of events of that name is needed."""
-        return True
 
     def complaint_of(self, data: Any) -> Complaint:
         """Return what an error's body says."""
@@ -141,7 +131,8 @@ class GeminiFold:
         # Cumulative in streams: the last one counts, and is never added.
         self._usage = gemini_usage(body.get("usageMetadata")) or self._usage
         feedback = mapping(body.get("promptFeedback"))
-        self.refusal = text(feedback.get("blockReasonMessage")) or text(feedback.get("blockReason")) or self.refusal
+        self._blocked = text(feedback.get("blockReasonMessage")) or text(feedback.get("blockReason")) or self._blocked
+        self.heard = self.heard or bool(self._blocked)
         # One candidate was asked for; others, told apart by their index, are not ours.
         candidates = [mapping(candidate) for candidate in rows(body.get("candidates"))]
         return [piece for one in candidates if not one.get("index") for piece in self._candidate(one)]
@@ -157,7 +148,7 @@ class GeminiFold:
         return Answer(message=message, finish_reason=finish, usage=self._usage, model=self._model)
 
     def _candidate(self, candidate: dict[str, Any]) -> list[Piece]:
-        self._heard = True
+        self.heard = True
         self._finish = text(candidate.get("finishReason")) or self._finish
         self._why = text(candidate.get("finishMessage")) or self._why
         pieces = [self._part(mapping(part)) for part in rows(mapping(candidate.get("content")).get("parts"))]

@@ -11,7 +11,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json, to_json
@@ -19,6 +19,7 @@ from pydantic_core import from_json, to_json
 from quire.adapters.http import Reply, Target
 from quire.adapters.providers.complaints import Complaint, shortened, to_error
 from quire.adapters.providers.families import family_of
+from quire.adapters.providers.fold import Fold
 from quire.adapters.providers.loose import parsed
 from quire.adapters.providers.services import Service, base_url, key_for, key_headers
 from quire.adapters.sse import SentEvent, SSEDecoder
@@ -32,67 +33,11 @@ from quire.core.errors import (
 )
 from quire.core.ports import Abilities, Answer, Endpoint, Facts, ModelRequest, Piece
 
-__all__ = ["Fold", "Remote", "below"]
+__all__ = ["Remote", "below"]
 
 _SUCCESS = range(200, 300)
 _WHOLE = (b"{", b"[", b"<")
 """How a body begins that is no stream."""
-
-
-class Fold(Protocol):
-    """A reply as far as it has arrived."""
-
-    contents: ClassVar[str]
-    """Where the dialect puts what a model said, for the error that it is missing."""
-    complaint: Complaint | None
-    """An error that came in place of the reply, or in the middle of it."""
-    done: bool
-    """Whether the server has said that this was all."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the reply is complete, so that nothing is lost if the connection is."""
-        ...
-
-    @property
-    def heard(self) -> bool:
-        """Whether there was anything of a reply."""
-        ...
-
-    @property
-    def words(self) -> str:
-        """The text that has arrived."""
-        ...
-
-    @property
-    def refusal(self) -> str:
-        """The words in which the model, or who guards it, declined."""
-        ...
-
-    @property
-    def failure(self) -> str:
-        """What is wrong with a reply that came to its end; `""` if nothing is."""
-        ...
-
-    def reads(self, name: str) -> bool:
-        """Whether the data of events of that name is needed."""
-        ...
-
-    def take(self, name: str, data: Any) -> list[Piece]:
-        """Add one event of a stream and return the characters it brought."""
-        ...
-
-    def take_whole(self, data: Any) -> list[Piece]:
-        """Add a reply that came whole and return its characters."""
-        ...
-
-    def complaint_of(self, data: Any) -> Complaint:
-        """Return what an error's body says."""
-        ...
-
-    def answer(self) -> Answer:
-        """Return the reply."""
-        ...
 
 
 class Remote(ABC):
@@ -132,7 +77,9 @@ class Remote(ABC):
                 async for piece in pieces:
                     begun = True
                     yield piece
-            yield replace(self._answer(fold, reply), replayed=reply.replayed)
+                # Still inside, so that what is wrong with a reply belongs to its exchange.
+                answer = replace(self._answer(fold, reply), replayed=reply.replayed)
+            yield answer
         except ProviderError as error:
             error.partial, error.begun = fold.words, begun
             raise

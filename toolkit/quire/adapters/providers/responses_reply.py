@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from quire.adapters.providers.complaints import Complaint, complaint_in, read_complaint
+from quire.adapters.providers.fold import Fold
 from quire.adapters.providers.loose import mapping, rows, text, whole
 from quire.adapters.providers.responses_items import TYPES, Item, Items
 from quire.core.messages import Message, Part, Text, Thought, ToolCall
@@ -35,21 +36,11 @@ _FAULTS = ((re.compile(r"invalid|unsupported|image"), 400), (re.compile(r"server
 
 
 @dataclass(slots=True)
-class ResponsesFold:
+class ResponsesFold(Fold):
     """A reply as far as it has arrived."""
 
     contents: ClassVar[str] = "output"
 
-    calls_before: int = 0
-    """How many calls the conversation has already; calls without an id are numbered on from there."""
-    sealed_by: str = ""
-    """Whose seal is on the reasoning."""
-    complaint: Complaint | None = None
-    """An error that came in place of the reply, or in the middle of it."""
-    done: bool = False
-    """Whether the server has said that this was all."""
-    heard: bool = False
-    """Whether there was anything of a reply."""
     _items: Items = field(default_factory=Items)
     _status: str = ""
     _why: str = ""
