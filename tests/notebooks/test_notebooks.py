@@ -28,6 +28,15 @@ def test_it_runs_from_top_to_bottom_and_ends_with_what_it_promised(path):
     assert [kinds(cell) for cell in fresh.cells] == [kinds(cell) for cell in saved.cells]
 
 
+def test_a_run_that_ends_between_two_cells_is_saved_as_it_ended(tmp_path):
+    start = "from quire import Step\n\n@Step\nasync def quick(n: int) -> int:\n    return n\n\nquick.start(1)"
+    cells = [nbformat.v4.new_code_cell(source) for source in (start, "1 + 1", "1 + 1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "quick.ipynb")
+    (shown,) = runner.execute(tmp_path / "quick.ipynb").cells[0].outputs
+    assert "succeeded" in shown.data["text/plain"]
+    assert "succeeded" in shown.data["image/svg+xml"]
+
+
 def test_what_was_recorded_is_replayed_where_nothing_may_be_asked(monkeypatch):
     path = ROOT / "notebooks" / "03_replay.ipynb"
     recorded = path.with_suffix(".jsonl").read_bytes()
@@ -43,6 +52,8 @@ def test_its_saved_outputs_need_no_kernel(path):
     outputs = [output for cell in saved.cells for output in cell.get("outputs", [])]
     assert outputs, "save it with its outputs: python notebooks/run.py NOTEBOOK --save"
     for output in outputs:
+        # What was started has ended by now, and says how.
+        assert not re.search(r"^[^\n]*: (pending|running)", output.get("data", {}).get("text/plain", ""))
         assert output.output_type != "error"
         assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
     pictures = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]

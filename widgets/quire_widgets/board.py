@@ -44,6 +44,13 @@ class Board:
         self._news: set[str] = set()
         self._due = False
         self._lock = threading.Lock()
+        self._idle = False
+        """Whether no cell is running."""
+        self._missed: dict[str, View] = {}
+        """What ended while no cell was running."""
+        shell: Any = get_ipython()
+        shell.events.register("pre_run_cell", self._cell_begins)
+        shell.events.register("post_run_cell", self._cell_ended)
 
     def show(self, thing: Any) -> None:
         """Put something below the current cell, and keep it up to date."""
@@ -52,9 +59,23 @@ class Board:
         self._publish(name, view, update=False)
         run = view.running if isinstance(view, RunView) else None
         if run is not None:
-            # In a context of its own, so that it counts as output of the cell that runs now: tools that execute
-            # notebooks listen to that one only.
-            run.when_ended(lambda: contextvars.Context().run(self._publish, name, view, update=True))
+            run.when_ended(lambda: self._ended(name, view))
+
+    def _ended(self, name: str, view: View) -> None:
+        if self._idle:
+            self._missed[name] = view
+        # In a context of its own, so that it counts as output of the cell that runs now: tools that execute
+        # notebooks listen to that one only.
+        contextvars.Context().run(self._publish, name, view, update=True)
+
+    def _cell_begins(self, _: Any) -> None:
+        # The same tools listen to nothing between two cells, so what they missed is said again.
+        self._idle, missed, self._missed = False, self._missed, {}
+        for name, view in missed.items():
+            self._publish(name, view, update=True)
+
+    def _cell_ended(self, _: Any) -> None:
+        self._idle = True
 
     def _publish(self, name: str, view: View, *, update: bool) -> None:
         picture = view.still()
