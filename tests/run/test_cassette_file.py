@@ -124,7 +124,7 @@ def test_what_somebody_else_does_to_the_file_is_seen(path: Path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "is empty"),
+        ("\n", "is not a cassette"),
         ("hello\n", "is not a cassette"),
         ("[1]\n", "is not a cassette"),
         ('{"kind":"started","seq":1}\n', "is not a cassette"),
@@ -143,6 +143,14 @@ def test_a_file_that_is_no_cassette_is_refused_and_left_alone(path: Path, words:
     with pytest.raises(CassetteError, match=said):
         quire.cassette(path, mode=mode)
     assert text_of(path) == words
+
+
+def test_an_empty_file_is_an_empty_cassette(path: Path):
+    path.parent.mkdir()
+    path.touch()
+    with ChatServer(says("Hello")) as server, quire.cassette(path):
+        agent(server).execute_sync("Hi")
+    assert len(lines(path)) == 2
 
 
 def test_a_folder_is_refused(tmp_path: Path):

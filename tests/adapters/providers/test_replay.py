@@ -95,6 +95,17 @@ async def test_an_error(dialect: Dialect, reply: Reply, kind, path: Path):
 
 
 @every_dialect
+async def test_a_useless_reply_is_known_as_one(dialect: Dialect, path: Path):
+    with ChatServer(sends(200, "{}"), dialect.says("Hello")) as server:
+        for mode in ("record", "replay"):
+            with quire.cassette(path, mode=mode), pytest.raises(errors.ProviderError) as caught:
+                await asked(dialect.opened(server.url))
+            assert caught.value.replayed == (mode == "replay")
+        with quire.cassette(path):
+            assert (await asked(dialect.opened(server.url)))[1].message.text == "Hello"
+
+
+@every_dialect
 async def test_a_stream_that_broke_off(dialect: Dialect, path: Path):
     with ChatServer(events(*dialect.rich[:-1], ending="cut")) as server:
         for mode in ("record", "replay"):

@@ -134,7 +134,7 @@ class Reel:
             self._refresh()
             kept = [other for other in self._lines if other not in instead] if instead else self._lines
             try:
-                if self._stamp and len(kept) == len(self._lines):
+                if kept and len(kept) == len(self._lines):
                     self._append(_encoded(line))
                     self._take([line])
                 else:
@@ -146,7 +146,10 @@ class Reel:
 
     def check_writable(self) -> None:
         """Raise `CassetteError` if nothing can be added, before anything is asked that would be lost."""
-        place = next(place for place in (self.path, *self.path.parents) if place.exists())
+        try:
+            place = next(place for place in (self.path, *self.path.parents) if place.exists())
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from None
         if place != self.path and not place.is_dir():
             raise self._unwritable(f"{place} is no folder")
         if not os.access(place, os.W_OK):
@@ -226,6 +229,8 @@ def _read(path: Path) -> list[Line]:
     except OSError as error:
         why = "it is a folder" if path.is_dir() else error.strerror
         raise CassetteError(f"The cassette {path.name} cannot be read: {why}.", remedy="Give a file.") from None
+    if not words:
+        return []  # somebody made the file, and nothing more
     first, *rest = words.split(b"\n")
     _check_header(first, path)
     lines: list[Line] = []
@@ -245,9 +250,8 @@ def _check_header(line: bytes, path: Path) -> None:
     try:
         version = json.loads(line)[_HEADER]
     except (ValueError, KeyError, TypeError):
-        what = "is empty" if not line.strip() else "is not a cassette"
         remedy = "Give the name of a file that quire.cassette made, or of one that is not there yet."
-        raise CassetteError(f"The file {path.name} {what}.", remedy=remedy) from None
+        raise CassetteError(f"The file {path.name} is not a cassette.", remedy=remedy) from None
     if version != _VERSION:
         message = f"The cassette {path.name} is of version {version}; this Quire reads version {_VERSION}."
         raise CassetteError(message, remedy="Use the Quire that made it, or record it again under another name.")
