@@ -82,9 +82,12 @@ def test_a_line_comes_instead_of_others_in_one_step(path: Path):
     for line in LINES[:3]:
         reel.add(line)
     path.chmod(0o640)
+    by_hand = path.read_bytes().split(b"\n")[2].replace(b'","', b'" , "')
+    path.write_bytes(path.read_bytes().replace(path.read_bytes().split(b"\n")[2], by_hand))
     reel.add(LINES[3], instead=[LINES[0], LINES[2]])
     assert reel.lines() == Reel(path).lines() == [LINES[1], LINES[3]]
     assert path.stat().st_mode & 0o777 == 0o640
+    assert by_hand in path.read_bytes()
     assert [each.name for each in path.parent.iterdir()] == ["demo.jsonl"]
 
 
@@ -108,6 +111,15 @@ def test_a_last_line_without_its_end_is_whole(path: Path):
     path.write_bytes(path.read_bytes().rstrip(b"\n"))
     reel.add(LINES[2])
     assert Reel(path).lines() == [LINES[0], LINES[2]]
+
+
+def test_a_link_stays_a_link(path: Path, tmp_path: Path):
+    Reel(path).add(LINES[0])
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    Reel(link).add(LINES[1], instead=[LINES[0]])
+    assert link.is_symlink()
+    assert Reel(path).lines() == [LINES[1]]
 
 
 def test_what_somebody_else_does_to_the_file_is_seen(path: Path):

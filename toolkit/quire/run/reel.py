@@ -97,6 +97,8 @@ class Used:
 
 
 Line: TypeAlias = Exchange | Used
+_Written: TypeAlias = tuple[Line, bytes]
+"""A line, and its words in the file, without the end: what is not touched stays as somebody wrote it."""
 
 
 class Reel:
@@ -104,7 +106,7 @@ class Reel:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lines: list[Line] = []
+        self._written: list[_Written] = []
         self._by_key: dict[str, list[Line]] = {}
         self._stamp: tuple[int, ...] = ()
 
@@ -112,7 +114,7 @@ class Reel:
         """Return everything, in the order of the file."""
         with _one_at_a_time:
             self._refresh()
-            return list(self._lines)
+            return [line for line, _ in self._written]
 
     def of(self, key: str) -> list[Line]:
         """Return what was recorded under a key, in the order in which it was asked."""
@@ -122,7 +124,7 @@ class Reel:
 
     def number_of(self, line: Line) -> int:
         """Return on which line of the file it is."""
-        return next(number for number, other in enumerate(self._lines, 2) if other is line)
+        return next(number for number, (other, _) in enumerate(self._written, 2) if other is line)
 
     def add(self, line: Line, *, instead: Sequence[Line] = ()) -> None:
         """Write a line, and take out those it comes instead of.
@@ -132,14 +134,15 @@ class Reel:
         """
         with _one_at_a_time:
             self._refresh()
-            kept = [other for other in self._lines if other not in instead] if instead else self._lines
+            kept = [(old, words) for old, words in self._written if old not in instead] if instead else self._written
+            new = (line, _encoded(line))
             try:
-                if kept and len(kept) == len(self._lines):
-                    self._append(_encoded(line))
-                    self._take([line])
+                if kept and len(kept) == len(self._written):
+                    self._append(new[1])
+                    self._take([new])
                 else:
-                    self._rewrite([*kept, line])
-                    self._replace([*kept, line])
+                    self._rewrite(words for _, words in [*kept, new])
+                    self._replace([*kept, new])
             except OSError as error:
                 raise self._unwritable(error.strerror or str(error)) from None
             self._stamp = _stamp_of(self.path)
@@ -165,13 +168,13 @@ class Reel:
             self._replace(_read(self.path))
             self._stamp = stamp
 
-    def _replace(self, lines: list[Line]) -> None:
-        self._lines, self._by_key = [], {}
-        self._take(lines)
+    def _replace(self, written: list[_Written]) -> None:
+        self._written, self._by_key = [], {}
+        self._take(written)
 
-    def _take(self, lines: list[Line]) -> None:
-        self._lines += lines
-        for line in lines:
+    def _take(self, written: list[_Written]) -> None:
+        self._written += written
+        for line, _ in written:
             self._by_key.setdefault(line.key, []).append(line)
 
     def _append(self, words: bytes) -> None:
@@ -186,18 +189,18 @@ class Reel:
                 words = b"\n" + words if _is_json(rest) else words
             file.seek(end)
             file.truncate()
-            file.write(words)
+            file.write(words + b"\n")
 
-    def _rewrite(self, lines: Iterable[Line]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        words = b"".join([_words({_HEADER: _VERSION}), *map(_encoded, lines)])
+    def _rewrite(self, lines: Iterable[bytes]) -> None:
+        place = self.path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder, so that it takes the other's place in one step: a crash leaves the old one whole.
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(words)
-            Path(name).chmod(self.path.stat().st_mode if self.path.exists() else 0o666 & ~_umask())
-            Path(name).replace(self.path)
+                file.writelines(words + b"\n" for words in (_words({_HEADER: _VERSION}), *lines))
+            Path(name).chmod(place.stat().st_mode if place.exists() else 0o666 & ~_umask())
+            Path(name).replace(place)
         except OSError:
             Path(name).unlink(missing_ok=True)
             raise
@@ -221,7 +224,7 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
     return (seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
-def _read(path: Path) -> list[Line]:
+def _read(path: Path) -> list[_Written]:
     try:
         words = path.read_bytes()
     except FileNotFoundError:
@@ -233,17 +236,17 @@ def _read(path: Path) -> list[Line]:
         return []  # somebody made the file, and nothing more
     first, *rest = words.split(b"\n")
     _check_header(first, path)
-    lines: list[Line] = []
+    written: list[_Written] = []
     for number, line in enumerate(rest, 2):
         try:
-            lines += [_decoded(json.loads(line))] if line.strip() else []
+            written += [(_decoded(json.loads(line)), line)] if line.strip() else []
         except (ValueError, KeyError, TypeError):
             if number == len(rest) + 1 and not _is_json(line):
                 break
             message = f"Line {number} of the cassette {path.name} is not a recording."
             remedy = "Every line is one JSON object. Take that line out, or take the file back from git."
             raise CassetteError(message, remedy=remedy) from None
-    return lines
+    return written
 
 
 def _check_header(line: bytes, path: Path) -> None:
@@ -271,7 +274,7 @@ def _is_json(line: bytes) -> bool:
 def _words(record: dict[str, Any]) -> bytes:
     text = json.dumps(_in_order(record), ensure_ascii=False, separators=(",", ":"))
     # What JSON takes for a letter, many a reader of lines takes for the end of one; and half a surrogate pair is none.
-    return _ENDS_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
+    return _ENDS_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _in_order(thing: Any) -> Any:
