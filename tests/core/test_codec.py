@@ -41,6 +41,11 @@ parts = (
     | st.builds(ToolCall, id=words, tool=words, arguments=words, signature=maybe, sealed_by=maybe)
     | st.builds(ToolResult, id=words, tool=words, text=words, failed=st.booleans(), files=several)
 )
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    parts=st.lists(parts, max_size=4).map(tuple),
+)
 values: dict[Any, st.SearchStrategy[Any]] = {
     Any: payloads,
     str: words,
@@ -51,11 +56,8 @@ values: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, str]: st.dictionaries(words, words, max_size=3),
     tuple[str, ...]: st.lists(words, max_size=3).map(tuple),
     tuple[File, ...]: several,
-    Message: st.builds(
-        Message,
-        role=st.sampled_from(["system", "user", "assistant", "tool"]),
-        parts=st.lists(parts, max_size=4).map(tuple),
-    ),
+    Message: messages,
+    tuple[Message, ...]: st.lists(messages, max_size=2).map(tuple),
     Usage | None: st.none() | st.builds(Usage, cached_input_tokens=st.none() | st.integers(0)),
     int: st.integers(0, 10**9),
     int | None: st.none() | st.integers(0, 10**9),

@@ -56,14 +56,18 @@ PROMISED = {
     "costs": f"run agent node model provider session tenant day {SUMS}",
     "reprice": "agent model provider other_model other_provider calls input_tokens cached_input_tokens output_tokens "
     "cost_usd other_cost_usd difference_usd price_source simulated",
+    "sessions": "session agent tenant started_at last_at turns messages branches checkpoints head_seq input_tokens "
+    "output_tokens cost_usd head",
+    "session_messages": "run session branch seq at turn sender role kind text tool span tokens hidden",
+    "branches": "session branch head origin origin_seq turns started_at last_at",
+    "checkpoints": "session checkpoint branch seq at turns",
     "models": "provider model context_tokens input_usd output_usd cached_input_usd price_source tools output_schema "
     "images reasoning usable key",
 }
 NOBODY_TELLS_YET = {
-    "runs": {"session", "tenant", "parent_run"},
+    "runs": {"tenant", "parent_run"},
     "nodes": {"queued_s"},
     "tools": {"approved_by", "approval_wait_s", "permission", "sandbox_tier"},
-    "messages": {"session"},
 }
 
 

@@ -121,6 +121,8 @@ def _plain(value: Any) -> Any:
             return {"role": value.role, "parts": [plain_part(part) for part in value.parts]}
         case (File(), *_):
             return [plain_part(file) for file in cast("tuple[File, ...]", value)]
+        case (Message(), *_):
+            return [_plain(message) for message in cast("tuple[Message, ...]", value)]
         case Usage():
             return {name: count for name in Usage.__slots__ if (count := getattr(value, name)) is not None}
         case _:
@@ -148,6 +150,8 @@ def _typed(name: str, value: Any) -> Any:
         case "message":
             parts = (_typed_part(part) for part in value["parts"])
             return Message(role=value["role"], parts=tuple(part for part in parts if part is not None))
+        case "turn":
+            return tuple(_typed("message", message) for message in cast("list[Any]", value))
         case "usage" if value is not None:
             return Usage(**_known(Usage, value))
         case "tools":

@@ -39,6 +39,9 @@
     │   └── ProviderUnreachable (ConnectionError)
     ├── CassetteError                     a recording could not be written, read or used
     │   └── CassetteMiss                  nothing recorded answers a request, and it may not be asked
+    ├── SessionError                      a conversation cannot be gone on with as asked
+    │   ├── UnknownSession (LookupError)
+    │   └── UnknownCheckpoint (LookupError)
     └── StoreError                        a log could not be kept or read
         ├── StreamConflict                another writer was there first
         └── CorruptLog                    a line in the middle of a log is unreadable
@@ -93,6 +96,7 @@ __all__ = [
     "RunCancelled",
     "RunNotFinished",
     "SchemaWarning",
+    "SessionError",
     "Stop",
     "StoreError",
     "StreamConflict",
@@ -101,7 +105,9 @@ __all__ = [
     "ToolFailed",
     "ToolRoundsExceeded",
     "ToolsUnreachable",
+    "UnknownCheckpoint",
     "UnknownField",
+    "UnknownSession",
 ]
 
 
@@ -328,6 +334,18 @@ class CassetteError(QuireError):
 
 class CassetteMiss(CassetteError):
     """Nothing recorded answers a request, and nobody may be asked."""
+
+
+class SessionError(QuireError):
+    """A conversation cannot be gone on with, forked, summed up or deleted as asked."""
+
+
+class UnknownSession(SessionError, LookupError):
+    """There is no session of that name."""
+
+
+class UnknownCheckpoint(SessionError, LookupError):
+    """A session has no place of that name or number."""
 
 
 class StoreError(QuireError):

@@ -8,7 +8,9 @@ The set is closed for writing and open for reading: an unknown kind in an old or
     run     started succeeded failed cancelled skipped retried resumed rescued reused mended spread
     model   requested delta thinking responded
     tool    called returned
-    talk    said
+    talk    said recalled
+    session remembered checkpointed branched continued compacted
+    note    noted forgotten
 """
 
 from __future__ import annotations
@@ -21,12 +23,20 @@ from quire.core.usage import Usage
 
 __all__ = [
     "KINDS",
+    "Branched",
     "Called",
     "Cancelled",
+    "Checkpointed",
+    "Compacted",
+    "Continued",
     "Delta",
     "Event",
     "Failed",
+    "Forgotten",
     "Mended",
+    "Noted",
+    "Recalled",
+    "Remembered",
     "Requested",
     "Rescued",
     "Responded",
@@ -77,6 +87,8 @@ class Started(Event):
     graph: dict[str, Any] | None = None
     """The drawing of its parts, for whoever opens the log without the object; only on a run's root."""
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    session: str | None = None
+    """The conversation that the run belongs to; only on a run's root."""
     item: int | None = None
     """Which of many, from 0: the item of a fan-out, or the iteration of a loop."""
 
@@ -190,7 +202,7 @@ class Requested(Event):
     provider: str
     model: str
     messages: int
-    """How many messages the prompt has; their words are in the log before this."""
+    """How many messages the prompt has; their words are in the log before this, or in the session recalled."""
     tools: tuple[str, ...] = ()
     output: str | None = None
     """The name of the shape that the reply is held to."""
@@ -277,6 +289,93 @@ class Said(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled(Event):
+    """An agent's turn began with what its session holds: those messages come before all that it says."""
+
+    kind: ClassVar[str] = "recalled"
+    session: str
+    branch: str
+    through: int
+    """The place of the last event in the session's stream that was known; 0 if there was none."""
+    messages: int
+    """How many messages it was shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered(Event):
+    """A turn was added to a session, in whose stream this and the next four kinds are; run and span are the turn's."""
+
+    kind: ClassVar[str] = "remembered"
+    branch: str
+    agent: str
+    turn: tuple[Message, ...]
+    """What was said: the user's message, replies, what tools gave, and the last reply."""
+    usage: Usage | None = None
+    """What the agent's model calls consumed in it; `None` when that was not reported."""
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpointed(Event):
+    """A place in a session was given a name."""
+
+    kind: ClassVar[str] = "checkpointed"
+    branch: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branched(Event):
+    """A session went on from an earlier place, on a branch of its own; what came after that place is kept."""
+
+    kind: ClassVar[str] = "branched"
+    branch: str
+    origin: str
+    """The session in which that place is: another one at the beginning of a fork, otherwise usually its own."""
+    to: int
+    """The place: that of the last event that belongs to the branch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continued(Event):
+    """Another session goes on from a place in this one, which it needs from now on."""
+
+    kind: ClassVar[str] = "continued"
+    into: str
+    to: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted(Event):
+    """The older turns of a branch were summed up: models are shown the summary instead. Nothing is deleted."""
+
+    kind: ClassVar[str] = "compacted"
+    branch: str
+    hidden: int
+    """How many turns, from the first of the branch."""
+    summary: str
+    by: str
+    """Who summed up: a model, or the name of a function."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """An agent wrote something down for later, in the stream of a namespace of notes."""
+
+    kind: ClassVar[str] = "noted"
+    note: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten(Event):
+    """A note is not found any more."""
+
+    kind: ClassVar[str] = "forgotten"
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
     """An event of a kind this version does not know, kept whole."""
 
@@ -307,6 +406,14 @@ KINDS: dict[str, type[Event]] = {
         Called,
         Returned,
         Said,
+        Recalled,
+        Remembered,
+        Checkpointed,
+        Branched,
+        Continued,
+        Compacted,
+        Noted,
+        Forgotten,
     )
 }
 """Every kind that can be written, by its word in the log."""

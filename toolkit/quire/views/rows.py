@@ -24,6 +24,7 @@ from quire.core.events import (
     Event,
     Failed,
     Mended,
+    Recalled,
     Requested,
     Rescued,
     Responded,
@@ -167,6 +168,23 @@ class Reading:
         return tries
 
     @cached_property
+    def recalled(self) -> dict[str | None, Recalled]:
+        """The session that each agent's turn went on with, by the agent's span."""
+        return {event.span: event for event in self.of(Recalled)}
+
+    @cached_property
+    def session(self) -> str | None:
+        """The session that the run belongs to: that it was started in, or that of its first agent with one."""
+        return self.session_of(None) or next((event.session for event in self.of(Recalled)), None)
+
+    def session_of(self, node: str | None) -> str | None:
+        """Return the session of a node: the one it went on with, or the one that the run was started in."""
+        if node in self.recalled:
+            return self.recalled[node].session
+        root = next(iter(self.nodes.values()), None)
+        return root.session if isinstance(root, Started) else None
+
+    @cached_property
     def calls(self) -> Columns:
         """The columns of its model calls, which several tables add up."""
         return calls(self)
@@ -297,7 +315,21 @@ def messages(log: Reading) -> Columns:
     # End to end in one list, because a million small tuples would keep the garbage collector busy.
     values = list(chain.from_iterable(_conversation(log)))
     columns = {name: values[place :: len(_MESSAGE)] for place, name in enumerate(_MESSAGE)}
-    return {**columns, "branch": ["main"] * len(columns["run"])}
+    return {**columns, **_whereabouts(log, columns["seq"])}
+
+
+def _whereabouts(log: Reading, places: Sequence[int]) -> Columns:
+    """Return the session and the branch of the messages at these places of the log."""
+    if not log.recalled:
+        return {"session": [log.session] * len(places), "branch": ["main"] * len(places)}
+    spoken = log.ordered(Said, Responded, Returned)
+    homes = {event.seq: log.home(event.parent) for event in spoken}
+    agents = [homes[place] for place in places]
+    recalled = [log.recalled.get(agent) for agent in agents]
+    return {
+        "session": list(map(log.session_of, agents)),
+        "branch": [event.branch if event else "main" for event in recalled],
+    }
 
 
 def _conversation(log: Reading) -> Iterator[Iterable[Any]]:
@@ -400,6 +432,8 @@ def _value(field: dataclasses.Field[Any]) -> core_schema.CoreSchema:
     shape = core_schema.any_schema()
     if field.name == "message":
         shape = _shape(Message)
+    elif field.name == "turn":
+        shape = core_schema.tuple_variable_schema(_shape(Message))
     elif field.name in ("parts", "files"):
         shape["serialization"] = core_schema.plain_serializer_function_ser_schema(_parts)
     elif field.name == "usage":
@@ -432,6 +466,7 @@ def _run(log: Reading) -> dict[str, Any]:
         "status": end.kind if end else "running",
         "started_at": root.at,
         "duration_s": end and end.at - root.at,
+        "session": log.session,
         "nodes": len(log.nodes),
         "model_calls": count,
         "tool_calls": len(log.of(Called)),
@@ -528,7 +563,8 @@ def _all_calls(logs: Iterable[Reading], names: Sequence[str]) -> Columns:
     for log in logs:
         nobody: list[None] = [None] * len(log.calls["run"])
         days = [at // _DAY * _DAY for at in log.calls["started_at"]]
-        columns = {**log.calls, "session": nobody, "tenant": nobody, "day": days}
+        sessions = [log.session_of(log.home(call.parent)) for call in log.of(Requested)]
+        columns = {**log.calls, "session": sessions, "tenant": nobody, "day": days}
         for name in made:
             made[name] += columns[name]
     return made

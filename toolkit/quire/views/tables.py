@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from quire.core.errors import DefinitionError
 from quire.views import rows
+from quire.views import sessions as folds
 from quire.views.columns import GROUPINGS, TABLES, Column, Dtype, Table
 from quire.views.rows import Columns, Reading
 
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 
     from quire.core.events import Event
     from quire.core.price import Quote
+    from quire.views.sessions import SessionFold
 
 __all__ = [
     "Column",
     "Reading",
+    "branches",
     "calls",
+    "checkpoints",
     "cost",
     "costs",
     "events",
@@ -39,6 +43,8 @@ __all__ = [
     "reprice",
     "runs",
     "schema",
+    "session_messages",
+    "sessions",
     "tools",
 ]
 
@@ -108,6 +114,26 @@ def costs(logs: Iterable[Iterable[Event]], by: str | Sequence[str] = "agent") ->
         raise DefinitionError(f"Costs have no groups by={by!r}.", remedy=f"Take some of {', '.join(GROUPINGS)}.")
     sums = tuple(column for column in TABLES["costs"] if column.name not in GROUPINGS)
     return _frame((*(GROUPINGS[name] for name in names), *sums), rows.costs(map(Reading, logs), names))
+
+
+def sessions(known: Iterable[SessionFold]) -> pd.DataFrame:
+    """Return one row a session, the one that was used last first."""
+    return _frame(TABLES["sessions"], folds.sessions(known))
+
+
+def session_messages(session: SessionFold) -> pd.DataFrame:
+    """Return one row a message of a session, on whatever branch; one of several parts has a row for each."""
+    return _frame(TABLES["session_messages"], folds.messages(session))
+
+
+def branches(session: SessionFold) -> pd.DataFrame:
+    """Return one row a branch of a session."""
+    return _frame(TABLES["branches"], folds.branches(session))
+
+
+def checkpoints(session: SessionFold) -> pd.DataFrame:
+    """Return one row a checkpoint of a session."""
+    return _frame(TABLES["checkpoints"], folds.checkpoints(session))
 
 
 def reprice(log: Iterable[Event] | Reading, quotes: Sequence[Quote]) -> pd.DataFrame:
