@@ -47,6 +47,7 @@ class Context:
         "parent",
         "parts",
         "path",
+        "session",
         "span",
         "streaming",
         "timed",
@@ -69,6 +70,7 @@ class Context:
         error: BaseException | None = None,
         decision: Any = None,
         keys: Keys = NO_KEYS,
+        session: str | None = None,
     ) -> None:
         self.log = log
         self.loop = loop
@@ -91,6 +93,8 @@ class Context:
         """The answer that led here, in the route of a branch."""
         self.keys = keys
         """The keys the run brought along for its model calls."""
+        self.session = session
+        """The conversation that agents with a memory go on with; `None` if the run was started in none."""
 
     @property
     def run(self) -> str:
@@ -125,6 +129,7 @@ class Context:
         error: BaseException | None = None,
         decision: Any = None,
         keys: Keys | None = None,
+        session: str | None = None,
     ) -> Context:
         """Return the context of something that runs inside this one, or apart from it in a task of its own."""
         return Context(
@@ -142,6 +147,7 @@ class Context:
             error=error or self.error,
             decision=self.decision if decision is None else decision,
             keys=self.keys if keys is None else keys,
+            session=self.session if session is None else session,
         )
 
     def within(self, seconds: float) -> Context:

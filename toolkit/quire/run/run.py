@@ -19,7 +19,7 @@ from quire.run.keys import NO_KEYS
 from quire.run.record import Record
 from quire.views.live import RunFold
 
-__all__ = ["Run", "begin", "check_timeout", "running"]
+__all__ = ["Run", "begin", "check_session", "check_timeout", "running"]
 
 O = TypeVar("O")  # noqa: E741
 
@@ -305,10 +305,18 @@ def check_timeout(timeout: float | None) -> None:
         raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
 
 
+def check_session(session: Any) -> None:
+    """Raise `DefinitionError` for what is no name of a conversation."""
+    if session is not None and not (isinstance(session, str) and session.strip()):
+        message = f"session={session!r} is no name of a conversation."
+        raise DefinitionError(message, remedy='Give any text that tells it from others: session="user-42".')
+
+
 def begin(
     runnable: Work,
     value: Any,
     *,
+    session: str | None = None,
     timeout: float | None = None,
     tags: Mapping[str, str] | None = None,
     keys: Mapping[str, str] | None = None,
@@ -316,9 +324,10 @@ def begin(
 ) -> Run[Any]:
     """Start a run: inside another run as a part of it, otherwise as one of its own."""
     check_timeout(timeout)
+    check_session(session)
     outer = bridge.living_context()
     if outer is not None:
-        place = outer.child(runnable.name, timeout, apart=True, keys=outer.keys.with_(keys))
+        place = outer.child(runnable.name, timeout, apart=True, keys=outer.keys.with_(keys), session=session)
         return Run(runnable, value, place, {})
     loop = bridge.loop_for_runs()
     log = Log(runtime.new_run_id(), runtime.store())
@@ -334,5 +343,7 @@ def begin(
         parts=[],
         timed=True,
         keys=NO_KEYS.with_(keys),
+        session=session,
     )
-    return Run(runnable, value, context, {"graph": runnable.graph(), "tags": dict(tags or {})})
+    details = {"graph": runnable.graph(), "tags": dict(tags or {}), "session": session}
+    return Run(runnable, value, context, details)

@@ -14,7 +14,7 @@ from quire.run import bridge
 from quire.run.bracket import bracket
 from quire.run.context import Context
 from quire.run.naming import Place, assigned_name
-from quire.run.run import Run, begin, check_timeout
+from quire.run.run import Run, begin, check_session, check_timeout
 from quire.views import drawing
 from quire.views.shapes import AgentSnapshot, Facts, FlowHead, FlowSnapshot, Graph, GraphNode
 
@@ -83,6 +83,7 @@ class Runnable(ABC, Generic[I, O]):
         self,
         input: I,
         *,
+        session: str | None = None,
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
@@ -91,8 +92,9 @@ class Runnable(ABC, Generic[I, O]):
 
         `timeout` is in seconds; `tags` are kept with the run and shown in `quire.runs()`. `keys` are
         whoever's account pays, by provider: `keys={"openai": key}`. Every `LLM` asked inside the run uses
-        them, before its own `api_key` and the environment's; they are never recorded or shown. Without a
-        running event loop (a script) the work is done on Quire's own background loop.
+        them, before its own `api_key` and the environment's; they are never recorded or shown. `session` is
+        the conversation that the run belongs to: the agents in it that have a memory go on with it. Without
+        a running event loop (a script) the work is done on Quire's own background loop.
 
         Raises:
             DefinitionError: the time is none, or `keys` names nobody or has no key.
@@ -105,12 +107,13 @@ class Runnable(ABC, Generic[I, O]):
             True
         """
         # Whoever starts wants to watch: models are asked to write piece by piece, also before a view is open.
-        return begin(self, input, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        return begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
 
     async def execute(
         self,
         input: I,
         *,
+        session: str | None = None,
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
@@ -122,15 +125,18 @@ class Runnable(ABC, Generic[I, O]):
             DeadlineExceeded: it took longer than `timeout` seconds.
         """
         check_timeout(timeout)
+        check_session(session)
         outer = bridge.living_context()
         if outer is not None:
-            return await bracket(self, input, outer.child(self.name, timeout, keys=outer.keys.with_(keys)))
-        return await begin(self, input, timeout=timeout, tags=tags, keys=keys)
+            place = outer.child(self.name, timeout, keys=outer.keys.with_(keys), session=session)
+            return await bracket(self, input, place)
+        return await begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys)
 
     async def stream(
         self,
         input: I,
         *,
+        session: str | None = None,
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
@@ -148,7 +154,7 @@ class Runnable(ABC, Generic[I, O]):
             >>> len(asyncio.run(main())) > 0
             True
         """
-        run = begin(self, input, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        run = begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
         try:
             async with aclosing(run.follow()) as events:
                 async for event in events:
@@ -162,6 +168,7 @@ class Runnable(ABC, Generic[I, O]):
         self,
         input: I,
         *,
+        session: str | None = None,
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
@@ -169,8 +176,8 @@ class Runnable(ABC, Generic[I, O]):
         """Run to the end and return the result, without `await`: in scripts, cells, tests and threads."""
         if bridge.in_worker():
             # A part of the run that waits for this thread, so that it ends with it.
-            return begin(self, input, timeout=timeout, tags=tags, keys=keys).wait()
-        return bridge.wait_for(lambda: self.execute(input, timeout=timeout, tags=tags, keys=keys))
+            return begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys).wait()
+        return bridge.wait_for(lambda: self.execute(input, session=session, timeout=timeout, tags=tags, keys=keys))
 
     def accept(self, value: Any) -> Any:
         """Return the value as the input type; raise pydantic's `ValidationError` if it cannot be."""
