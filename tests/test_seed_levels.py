@@ -71,6 +71,49 @@ async def main():
 asyncio.run(main())
 """
 
+REMEMBERS = """
+import asyncio
+from quire import LLM, Agent, Memory
+
+agent = Agent(
+    llm=LLM(model="gpt-4o-mini"),
+    instructions="You are a helpful note-taker.",
+    memory=Memory(),
+)
+
+async def main():
+    await agent.execute("My favourite colour is teal.", session="user-42")
+    print(await agent.execute("What is my favourite colour?", session="user-42"))
+
+asyncio.run(main())
+"""
+
+GOES_BACK = """
+import asyncio
+from quire import LLM, Agent, Memory
+
+mem = Memory()
+
+agent = Agent(
+    llm=LLM(model="gpt-4o-mini"),
+    instructions="You are a trip-planning assistant.",
+    memory=mem,
+)
+
+async def main():
+    await agent.execute("Let's plan a 3-day trip to Kyoto.", session="trip")
+    await mem.checkpoint("trip", name="after-outline")
+
+    # Try a tangent on the same thread.
+    await agent.execute("Actually, swap day 2 for a day-trip to Osaka.", session="trip")
+
+    # Decide we preferred the original; rewind to the pinned point.
+    await mem.restore("trip", name="after-outline")
+    print(await agent.execute("OK keep Kyoto only. What's day 1?", session="trip"))
+
+asyncio.run(main())
+"""
+
 PIPELINE = """
 import asyncio
 from pydantic import BaseModel
@@ -181,6 +224,30 @@ def test_the_tool_loop(run):
     told = second.json["messages"][-1]
     assert (told["role"], told["tool_call_id"]) == ("tool", "call_0")
     assert json.loads(told["content"]) == {"city": "Tokyo", "temp_c": 23, "condition": "sunny"}
+
+
+def contents(request):
+    return [message["content"] for message in request.json["messages"]]
+
+
+def test_a_conversation_goes_on_also_in_the_next_process(run):
+    printed, requests = run(REMEMBERS, says("Noted."), says("Teal."))
+    assert printed == "Teal."
+    said = ["My favourite colour is teal.", "Noted.", "What is my favourite colour?"]
+    assert contents(requests[1]) == ["You are a helpful note-taker.", *said]
+    _, requests = run(REMEMBERS, says("Again."), says("Still teal."))
+    assert contents(requests[0]) == ["You are a helpful note-taker.", *said, "Teal.", said[0]]
+
+
+def test_a_conversation_goes_back_to_a_checkpoint(run):
+    printed, requests = run(GOES_BACK, says("Outline."), says("Osaka it is."), says("Temples."))
+    assert printed == "Temples."
+    instructions, outline = "You are a trip-planning assistant.", ["Let's plan a 3-day trip to Kyoto.", "Outline."]
+    assert contents(requests[2]) == [instructions, *outline, "OK keep Kyoto only. What's day 1?"]
+    # Run a second time, it goes on from where the first has ended.
+    printed, requests = run(GOES_BACK, says("Again."), says("Osaka again."), says("Gardens."))
+    assert len(contents(requests[0])) == 6
+    assert contents(requests[2])[-3:] == ["Let's plan a 3-day trip to Kyoto.", "Again.", contents(requests[2])[-1]]
 
 
 def test_a_pipeline_finds_its_order(run):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from quire import errors, events, testing, tools, views
     from quire.agents.agent import Agent
     from quire.agents.llm import LLM
+    from quire.agents.memory import Memory
+    from quire.agents.sessions import sessions
     from quire.agents.tool import Tool
     from quire.core.messages import File
     from quire.flow.pipeline import Pipeline
@@ -30,6 +32,7 @@ __all__ = [
     "LLM",
     "Agent",
     "File",
+    "Memory",
     "Pipeline",
     "Process",
     "Retry",
@@ -44,6 +47,7 @@ __all__ = [
     "load",
     "models",
     "runs",
+    "sessions",
     "testing",
     "tools",
     "views",
@@ -55,6 +59,7 @@ _HOMES = {
     "LLM": "quire.agents.llm",
     "Agent": "quire.agents.agent",
     "File": "quire.core.messages",
+    "Memory": "quire.agents.memory",
     "Pipeline": "quire.flow.pipeline",
     "Process": "quire.flow.process",
     "Retry": "quire.run.retry",
@@ -67,6 +72,7 @@ _HOMES = {
     "load": "quire.run.history",
     "models": "quire.run.models",
     "runs": "quire.run.history",
+    "sessions": "quire.agents.sessions",
 }
 _MODULES = frozenset({"errors", "events", "testing", "tools", "views"})
 

@@ -12,10 +12,11 @@ from pydantic_core import from_json
 from quire.agents import turn as turns
 from quire.agents.asking import Minutes, ask, speaker
 from quire.agents.llm import LLM
+from quire.agents.memory import Memory
 from quire.agents.tool import Offer, Tool, as_tool
 from quire.core.contents import Contents, contents, headed, says_files, spoken
 from quire.core.errors import DefinitionError
-from quire.core.messages import Text, ToolCall, ToolResult
+from quire.core.messages import Message, Text, ToolCall, ToolResult
 from quire.core.ports import Model
 from quire.core.schema import checked, fields_of, type_name
 from quire.flow.compose import Composable
@@ -40,7 +41,8 @@ class Agent(Composable[Any, Any]):
     that does not fit goes back to the model with what is wrong, `output_attempts` tries in all. `retry`
     asks again when the server could not answer. Tools that are asked for together run together; what they
     raise is told to the model, and files they give are shown to it. `llm` may be changed on a living
-    agent. Without a `name` it has the name of its variable.
+    agent. With a `memory`, each turn begins with the conversation so far: that of the session the run was
+    started in, or else the agent's own. Without a `name` it has the name of its variable.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -63,6 +65,7 @@ class Agent(Composable[Any, Any]):
         input: Any = str,
         output: Any = str,
         tools: Sequence[Runnable[Any, Any] | Callable[..., Any]] = (),
+        memory: Memory | None = None,
         retry: Retry | int | None = None,
         output_attempts: int = 2,
         max_tool_rounds: int = 16,
@@ -73,6 +76,7 @@ class Agent(Composable[Any, Any]):
         self.input = _checked_type("input", input)
         self.output = _checked_type("output", output)
         self.tools = _checked_tools(tools)
+        self.memory = _checked_memory(memory)
         self.retry = Retry(max_attempts=retry) if isinstance(retry, int) else retry
         self.output_attempts = _at_least("output_attempts", output_attempts, 1)
         self.max_tool_rounds = _at_least("max_tool_rounds", max_tool_rounds, 0)
@@ -113,8 +117,18 @@ class Agent(Composable[Any, Any]):
         return self.input is str and (bool(fields_of(kind)) or says_files(kind))
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        turn, want = turns.begin(self._rules(), self.instructions, self._shown(input))
-        minutes = Minutes(ctx, turn.rules.reply)
+        if self.memory is None:
+            _, value = await self._take_turn(input, (), ctx)
+            return value
+        async with self.memory.turn(self.name, ctx) as sitting:
+            turn, value = await self._take_turn(input, sitting.messages, ctx)
+            await sitting.keep(turns.exchange(turn))
+            return value
+
+    async def _take_turn(self, input: Any, before: Sequence[Message], ctx: Context) -> tuple[turns.Turn, Any]:
+        """Return the turn when it is over, and its value."""
+        turn, want = turns.begin(self._rules(), self.instructions, self._shown(input), before)
+        minutes = Minutes(ctx, turn)
         while True:
             match want:
                 case turns.Ask():
@@ -124,7 +138,7 @@ class Agent(Composable[Any, Any]):
                 case turns.Use():
                     turn, want = turns.used(turn, await self._use(want.calls, ctx))
                 case turns.Done():
-                    return want.value
+                    return turn, want.value
                 case turns.Broken():
                     raise want.error
 
@@ -240,6 +254,7 @@ class Agent(Composable[Any, Any]):
         return [
             ("rounds", f"{self.max_tool_rounds} of tools"),
             ("tries", f"{self.output_attempts} for a valid reply"),
+            *([("memory", "the conversation so far")] if self.memory is not None else ()),
             *([("overload", others)] if others else ()),
             *([("cache", "the same request is asked once")] if isinstance(self.llm, LLM) and self.llm.cache else ()),
         ]
@@ -300,6 +315,13 @@ def _checked_tools(tools: Any) -> tuple[Runnable[Any, Any], ...]:
         message = f"Agent(tools={tools!r}) is no list."
         raise DefinitionError(message, remedy="Give a list of functions, tools or other runnables: tools=[search]")
     return tuple(as_tool(tool) for tool in cast("Iterable[Any]", tools))
+
+
+def _checked_memory(memory: Any) -> Memory | None:
+    if memory is None or isinstance(memory, Memory):
+        return memory
+    message = f"Agent(memory={memory!r}) is no memory."
+    raise DefinitionError(message, remedy="memory=Memory()")
 
 
 def _checked_type(which: str, kind: Any) -> Any:

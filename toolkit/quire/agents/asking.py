@@ -76,23 +76,24 @@ def speaker(llm: LLM | Model, keys: Keys = NO_KEYS) -> Speaker:
 class Minutes:
     """Keeps the record of what is said to an agent's models, each thing once and before they are asked."""
 
-    def __init__(self, context: Context, reply: str | None) -> None:
+    def __init__(self, context: Context, turn: turns.Turn) -> None:
         self._context = context
-        self._reply = reply
+        self._reply = turn.rules.reply
         self._instructions = ""
-        self._known = 1
+        # What was said in earlier turns is on the record of those.
+        self._question = self._known = 1 + turn.before
 
     def take(self, messages: Sequence[Message]) -> None:
         """Record what is new since the last question: words to a model, which no event of its own tells of."""
-        instructions, *said = messages
+        instructions = messages[0]
         # Each model is told in its own way what to reply with.
         if instructions.text != self._instructions:
             self._say("instructions", instructions)
             self._instructions = instructions.text
-        for number, message in enumerate(said, 1):
-            if number >= self._known and message.role == "user":
-                self._say("input" if number == 1 else "validation", message)
-            elif number >= self._known and message.role == "tool":
+        for number, message in enumerate(messages[self._known :], self._known):
+            if message.role == "user":
+                self._say("input" if number == self._question else "validation", message)
+            elif message.role == "tool":
                 self._answer(message)
         self._known = len(messages)
 

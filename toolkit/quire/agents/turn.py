@@ -22,11 +22,11 @@ from quire.agents.modes import reply_name, way_for
 from quire.agents.parse import form_of, instruction_for, parse
 from quire.core.contents import Contents
 from quire.core.errors import ContentFiltered, OutputValidationError, QuireError, ToolRoundsExceeded
-from quire.core.messages import Message, ToolCall, ToolResult
+from quire.core.messages import Message, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer, ModelRequest, OutputForm, ToolForm
 from quire.core.schema import type_name
 
-__all__ = ["Ask", "Broken", "Done", "Rules", "Turn", "Use", "Want", "begin", "heard", "request", "used"]
+__all__ = ["Ask", "Broken", "Done", "Rules", "Turn", "Use", "Want", "begin", "exchange", "heard", "request", "used"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,8 @@ class Turn:
 
     rules: Rules
     messages: tuple[Message, ...]
+    before: int = 0
+    """How many of the messages after the instructions were said in earlier turns."""
     rounds: int = 0
     attempts: int = 0
 
@@ -89,10 +91,10 @@ class Broken:
 Want: TypeAlias = Ask | Use | Done | Broken
 
 
-def begin(rules: Rules, instructions: str, said: Contents) -> tuple[Turn, Want]:
-    """Open a turn with the instructions and what the user said."""
-    messages = (Message.of("system", instructions), Message(role="user", parts=said))
-    return Turn(rules=rules, messages=messages), Ask()
+def begin(rules: Rules, instructions: str, said: Contents, before: Sequence[Message] = ()) -> tuple[Turn, Want]:
+    """Open a turn with the instructions, what was said before, and what the user said."""
+    messages = (Message.of("system", instructions), *before, Message(role="user", parts=said))
+    return Turn(rules=rules, messages=messages, before=len(before)), Ask()
 
 
 def request(turn: Turn, abilities: Abilities, settings: Mapping[str, Any]) -> ModelRequest:
@@ -126,6 +128,39 @@ def used(turn: Turn, results: Sequence[ToolResult]) -> tuple[Turn, Want]:
     early = "Not taken, because other tools were called with it. Look at what they gave, then call it alone."
     told = tuple(_refused(call, early) if call.tool == reply else next(given) for call in calls)
     return _said(turn, Message(role="tool", parts=told)), Ask()
+
+
+def exchange(turn: Turn) -> tuple[Message, ...]:
+    """Return what a turn that is over adds to a conversation: question, calls, results and reply.
+
+    Replies that did not fit are left out, and a reply by call is words: whoever goes on with the conversation
+    may have no such tool, and the call has no result.
+    """
+    question, *said = turn.messages[1 + turn.before :]
+    kept = [question]
+    while said:
+        message, *said = said
+        if not said:
+            kept.append(_in_words(message, turn.rules.reply))
+        elif any(call.tool != turn.rules.reply for call in message.calls):
+            results, *said = said
+            kept += [_without(message, turn.rules.reply), _without(results, turn.rules.reply)]
+        else:
+            del said[0]  # what was wrong with it
+    return tuple(kept)
+
+
+def _in_words(message: Message, reply: str | None) -> Message:
+    parts = (
+        Text(text=part.arguments) if isinstance(part, ToolCall) and part.tool == reply else part
+        for part in message.parts
+    )
+    return replace(message, parts=tuple(parts))
+
+
+def _without(message: Message, reply: str | None) -> Message:
+    parts = (part for part in message.parts if not (isinstance(part, (ToolCall, ToolResult)) and part.tool == reply))
+    return replace(message, parts=tuple(parts))
 
 
 def _asked_for_tools(turn: Turn, calls: tuple[ToolCall, ...]) -> tuple[Turn, Want]:

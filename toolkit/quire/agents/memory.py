@@ -1,0 +1,382 @@
+"""What agents remember between their turns: conversations, each a session with a name, and notes.
+
+A session is a stream of the store, and everything here is a fold of it: nothing is ever taken out of a session,
+so every place in it can be gone back to. Instructions belong to the agent and are not remembered; an agent with
+other instructions, another model or other tools goes on with the same conversation.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from quire.agents import compact, notes
+from quire.agents.order import in_order
+from quire.agents.sessions import Session, add, all_sessions, kept, read, stream_of
+from quire.agents.tool import Tool
+from quire.core.errors import DefinitionError, SessionError, UnknownCheckpoint
+from quire.core.events import Branched, Checkpointed, Compacted, Continued, Event, Recalled, Remembered, Responded
+from quire.core.messages import Message
+from quire.core.ports import Store
+from quire.core.usage import Usage
+from quire.run import bridge, runtime
+from quire.run.context import Context
+from quire.run.run import check_session
+from quire.views import tables
+from quire.views.sessions import Place, SessionFold
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Memory", "Sitting"]
+
+_CACHED = 256
+"""Sessions that one memory holds in this process, those used last; the others are read again."""
+
+
+class Memory:
+    """Remembers conversations by the name of their session, for one agent or for several.
+
+    An agent with a memory begins each turn with what its session holds, and adds the turn when it has succeeded;
+    of a turn that fails only the log of its run tells. `execute("...", session="user-42")` names the session;
+    without a name it is the agent's own. Calls into one session wait for each other in this process; of two
+    processes that answer at once, both turns are kept, in the order in which they ended.
+
+    Conversations are kept where the runs are, or in the `store` given. With `window`, models are shown that many
+    turns at most.
+
+    Example:
+        >>> from quire import LLM, Agent, Memory
+        >>> from quire.testing import ScriptedModel
+        >>> model = ScriptedModel(["Noted.", "Teal."])
+        >>> agent = Agent(model, "You take notes.", memory=Memory())
+        >>> _ = agent.execute_sync("My favourite colour is teal.", session="readme")
+        >>> agent.execute_sync("Which is it?", session="readme")
+        'Teal.'
+        >>> [message.text for message in model.requests[1].messages[1:]]
+        ['My favourite colour is teal.', 'Noted.', 'Which is it?']
+    """
+
+    def __init__(self, store: Store | None = None, *, window: int | None = None) -> None:
+        if store is not None and not hasattr(store, "append"):
+            message = f"Memory(store={store!r}) is no store."
+            raise DefinitionError(message, remedy="Leave it out: conversations are then kept where the runs are.")
+        self._store = store
+        self.window = _at_least_one("Memory(window", window)
+        self._folds: OrderedDict[str, tuple[Store, SessionFold]] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"Memory({', '.join(self._options())})"
+
+    def _options(self) -> list[str]:
+        store = [] if self._store is None else [repr(self._store)]
+        return [*store, *([] if self.window is None else [f"window={self.window}"])]
+
+    @property
+    def store(self) -> Store:
+        """Where its conversations are kept."""
+        return runtime.store() if self._store is None else self._store
+
+    # An agent's turn
+
+    @asynccontextmanager
+    async def turn(self, agent: str, context: Context) -> AsyncGenerator[Sitting]:
+        """Wait until the session is free, and hold it for the turn that an agent takes in that context."""
+        session = context.session or agent
+        async with in_order(self.store, stream_of(session)):
+            fold = await self._read(session)
+            shown = fold.line().shown(self.window)
+            sitting = Sitting(agent, fold, shown, context, self._add)
+            context.log.emit(
+                Recalled,
+                context.span,
+                context.parent,
+                session=session,
+                branch=fold.head,
+                through=len(fold.events),
+                messages=len(shown),
+            )
+            yield sitting
+
+    # Going back, and going two ways
+
+    async def checkpoint(self, session: str, name: str) -> None:
+        """Give the place where a session is now a name; one that is in use means this place from now on.
+
+        Raises:
+            UnknownSession: nothing was said in a session of that name.
+        """
+        _check_name("checkpoint", name)
+        async with self._alone(session) as fold:
+            await self._add(fold, lambda now: {"kind": Checkpointed, "branch": now.head, "name": name})
+
+    async def restore(self, session: str, name: str | int) -> None:
+        """Let a session go on from a checkpoint, or from a place by its `seq` in the table of messages.
+
+        It goes on with a branch of its own, named after the checkpoint. What was said after that place stays on
+        the branch where it was said.
+
+        Raises:
+            UnknownSession: there is no such session.
+            UnknownCheckpoint: it has no such checkpoint or place.
+        """
+        async with self._alone(session) as fold:
+            place = _place(fold, name)
+            wanted = name if isinstance(name, str) else f"from {name}"
+            await self._add(fold, lambda now: {**_beginning(_unused(wanted, now), place), "kind": Branched})
+
+    async def fork(self, session: str, into: str, at: str | int | None = None) -> None:
+        """Let a new session go on from where another one is, or from one of its checkpoints or places.
+
+        Nothing is copied: the new one says where it begins. Both go on, each for itself.
+
+        Raises:
+            UnknownSession: there is no such session.
+            UnknownCheckpoint: it has no such checkpoint or place.
+            SessionError: there is a session `into` already.
+        """
+        check_session(into)
+        async with self._alone(session) as fold:
+            place = fold.place_of(fold.head) if at is None else _place(fold, at)
+            if (await read(self.store, into)).events:
+                raise _exists(into)
+            # First the place is held, so that nobody deletes it before it is gone on from.
+            origin = fold if place.session == session else await self._read(place.session)
+            await self._add(origin, lambda _: {"kind": Continued, "into": into, "to": place.seq})
+
+            def begin(now: SessionFold) -> dict[str, Any]:
+                if now.events:
+                    raise _exists(into)
+                return {**_beginning("main", place), "kind": Branched}
+
+            await add(self.store, SessionFold(into, {**origin.origins, place.session: origin}), begin)
+
+    async def history(self, session: str, branch: str | None = None) -> list[Message]:
+        """Return everything said on a branch, by default the one that goes on; what a summary hides too.
+
+        Raises:
+            UnknownSession: there is no such session.
+            SessionError: it has no such branch.
+        """
+        fold = await self._kept(session)
+        if branch is not None and branch not in fold.lines:
+            message = f"Session {session!r} has no branch {branch!r}."
+            raise SessionError(message, remedy=f"There are {', '.join(fold.lines)}.")
+        return fold.line(branch).said()
+
+    async def compact(self, session: str, by: compact.By, *, keep: int = 4) -> str:
+        """Let a summary stand for all but the last turns of a session, and return it.
+
+        `by` is a model, an agent or a function, which gets the older turns as text (and the summary before them).
+        The turns are hidden from models, not deleted: `history` and the tables still have them, and from a
+        checkpoint before the summary the session goes on with all of them.
+
+        Raises:
+            UnknownSession: there is no such session.
+            SessionError: there are no older turns, or nobody summed them up.
+        """
+        least = cast("int", _at_least_one("compact(keep", keep))
+        name = compact.who(by)
+        async with self._alone(session) as fold:
+            line, branch = fold.line(), fold.head
+            hidden = len(line.turns) - least
+            if hidden <= line.hidden:
+                message = f"Session {session!r} has no turns to sum up before its last {least}."
+                raise SessionError(message, remedy="Go on with it first, or keep fewer: keep=1.")
+            older = [message for _, event in line.turns[line.hidden : hidden] for message in event.turn]
+            before = line.summaries[-1][1].summary if line.summaries else None
+            summary = await compact.summed_up(by, compact.transcript(older, before))
+            if not summary.strip():
+                message = f"{name} summed up session {session!r} with no word."
+                raise SessionError(message, remedy="Let another model or function do it: by=...")
+            fields = {"kind": Compacted, "branch": branch, "hidden": hidden, "summary": summary, "by": name}
+            await self._add(fold, lambda _: fields)
+            return summary
+
+    async def delete(self, session: str) -> None:
+        """Delete a session with all its branches; that there is none is no error.
+
+        Raises:
+            SessionError: another session goes on from it.
+        """
+        async with in_order(self.store, stream_of(session)):
+            fold = await self._read(session)
+            for into in dict.fromkeys(fold.forks):
+                first = (await self.store.read(stream_of(into)))[:1]
+                if any(isinstance(event, Branched) and event.origin == session for event in first):
+                    message = f"Session {into!r} goes on from {session!r}, which it would lose."
+                    raise SessionError(message, remedy=f"Delete {into!r} first.")
+            await self.store.delete(stream_of(session))
+            self._folds.pop(session, None)
+
+    # Looking
+
+    def session(self, name: str) -> Session:
+        """Return a session to look at: its messages, branches and checkpoints as DataFrames.
+
+        Raises:
+            UnknownSession: there is none of that name; raised by whoever looks.
+        """
+        check_session(name)
+        return Session(name, lambda: kept(self.store, name))
+
+    def sessions(self) -> pd.DataFrame:
+        """Return one row a session, the one that was used last first."""
+        return tables.sessions(bridge.aside(lambda: all_sessions(self.store)))
+
+    # Notes
+
+    def notes(self, namespace: str) -> list[Tool[Any]]:
+        """Return three tools for an agent, to write notes, to search and to forget them.
+
+        All who have the same namespace share its notes. Search finds words, not meanings.
+
+        Example:
+            >>> from quire import Memory
+            >>> write, search, forget = Memory().notes("ada")
+            >>> write.execute_sync({"text": "Ada takes the early train."})
+            'note 1'
+            >>> [found["text"] for found in search.execute_sync({"words": "train"})]
+            ['Ada takes the early train.']
+        """
+        return notes.tools(lambda: self.store, namespace)
+
+    # Keeping account
+
+    @asynccontextmanager
+    async def _alone(self, session: str) -> AsyncGenerator[SessionFold]:
+        check_session(session)
+        async with in_order(self.store, stream_of(session)):
+            yield await self._kept(session)
+
+    async def _read(self, session: str) -> SessionFold:
+        return self._remember(await read(self.store, session, self._cached(session)))
+
+    async def _kept(self, session: str) -> SessionFold:
+        return self._remember(await kept(self.store, session, self._cached(session)))
+
+    async def _add(self, fold: SessionFold, make: Callable[[SessionFold], dict[str, Any] | None]) -> None:
+        self._remember(await add(self.store, fold, make))
+
+    def _cached(self, session: str) -> SessionFold | None:
+        store, fold = self._folds.get(session, (None, None))
+        return fold if store is self.store else None
+
+    def _remember(self, fold: SessionFold) -> SessionFold:
+        self._folds[fold.session] = (self.store, fold)
+        self._folds.move_to_end(fold.session)
+        if len(self._folds) > _CACHED:
+            self._folds.popitem(last=False)
+        return fold
+
+
+class Sitting:
+    """A turn that is going on in a session."""
+
+    def __init__(
+        self,
+        agent: str,
+        fold: SessionFold,
+        messages: Sequence[Message],
+        context: Context,
+        add: Callable[..., Any],
+    ) -> None:
+        self.messages = messages
+        """What the model is shown of the conversation so far."""
+        self._agent = agent
+        self._fold = fold
+        self._branch = fold.head
+        self._context = context
+        self._add = add
+        self._begun = len(context.log.events)
+
+    async def keep(self, said: tuple[Message, ...]) -> None:
+        """Add the turn to the session, on the branch on which it began."""
+        await self._add(self._fold, partial(self._turn, said))
+
+    def _turn(self, said: tuple[Message, ...], now: SessionFold) -> dict[str, Any] | None:
+        context = self._context
+        if now.holds(context.run, context.span):
+            return None
+        usage, cost = _spent(context.log.events[self._begun :], context.span)
+        # The branch is gone if somebody deleted the session in the meantime.
+        branch = self._branch if self._branch in now.lines else now.head
+        return {
+            "kind": Remembered, "run": context.run, "span": context.span, "branch": branch, "agent": self._agent,
+            "turn": said, "usage": usage, "cost_usd": cost,
+        }  # fmt: skip
+
+
+def _spent(events: Sequence[Event], span: str) -> tuple[Usage | None, float | None]:
+    """Return what the model calls of a span consumed, as far as is known, and cost; `None` without a known price."""
+    replies = [event for event in events if isinstance(event, Responded) and event.parent == span]
+    costs = [reply.cost_usd for reply in replies]
+    return (
+        _total([reply.usage for reply in replies if reply.usage is not None]),
+        None if None in costs else sum(cost for cost in costs if cost is not None),
+    )
+
+
+def _total(usages: Sequence[Usage]) -> Usage | None:
+    if not usages:
+        return None
+
+    def total(name: str) -> int | None:
+        counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
+        return sum(counts) if counts else None
+
+    return Usage(
+        input_tokens=total("input_tokens") or 0,
+        output_tokens=total("output_tokens") or 0,
+        cached_input_tokens=total("cached_input_tokens"),
+        cache_write_tokens=total("cache_write_tokens"),
+        reasoning_tokens=total("reasoning_tokens"),
+    )
+
+
+def _place(fold: SessionFold, name: str | int) -> Place:
+    """Return the place that a checkpoint's name or a number means."""
+    if isinstance(name, int) and not isinstance(name, bool) and 0 <= name <= len(fold.events):
+        return Place(fold.session, name)
+    if isinstance(name, str) and name in fold.checkpoints:
+        return fold.checkpoints[name]
+    if isinstance(name, str):
+        message = f"Session {fold.session!r} has no checkpoint {name!r}."
+        known = ", ".join(fold.checkpoints) or "none yet: await memory.checkpoint(session, name=...)"
+        raise UnknownCheckpoint(message, remedy=f"It has {known}.")
+    message = f"Session {fold.session!r} has no place {name!r}."
+    raise UnknownCheckpoint(message, remedy=f"Places are numbers from 0 to {len(fold.events)}: `seq` of its messages.")
+
+
+def _beginning(branch: str, place: Place) -> dict[str, Any]:
+    return {"branch": branch, "origin": place.session, "to": place.seq}
+
+
+def _unused(name: str, fold: SessionFold) -> str:
+    """Return a name that no branch has yet."""
+    number, found = 1, name
+    while found in fold.lines:
+        number += 1
+        found = f"{name} {number}"
+    return found
+
+
+def _exists(session: str) -> SessionError:
+    message = f"There is a session {session!r} already."
+    return SessionError(message, remedy="Fork into another name, or delete that session first.")
+
+
+def _check_name(what: str, name: Any) -> None:
+    if not isinstance(name, str) or not name.strip():
+        message = f"{name!r} is no name for a {what}."
+        raise DefinitionError(message, remedy=f'Give a text, such as "after-outline": name="{what}-1".')
+
+
+def _at_least_one(which: str, number: int | None) -> int | None:
+    if number is not None and (isinstance(number, bool) or number < 1):
+        message = f"{which}={number!r}) makes no sense."
+        raise DefinitionError(message, remedy="Give a number of turns, 1 or more.")
+    return number
