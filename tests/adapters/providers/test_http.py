@@ -172,6 +172,7 @@ async def test_closing_forgets_and_the_next_call_opens_again():
 
 
 def test_every_loop_has_connections_of_its_own_and_ends_with_none_open():
+    before = set(http._loops)  # Quire's own loop in the background, if a test before this one needed it
     with ChatServer() as server:
         where = target(server)
         for _ in range(3):
@@ -183,7 +184,7 @@ def test_every_loop_has_connections_of_its_own_and_ends_with_none_open():
             thread.join()
         assert server.connections == 6
     gc.collect()  # an open connection would complain here
-    assert not http._loops
+    assert set(http._loops) <= before
 
 
 @pytest.mark.may_block  # a thousand beginnings in one turn of the loop, and what the collector makes of them
