@@ -1,4 +1,7 @@
-"""A million events as DataFrames: a long log of an agent that uses a tool, and all of a run's tables made from it."""
+"""A million events as DataFrames: a long log of an agent that uses a tool, and all of a run's tables made from it.
+
+All six are made as a run makes them: the log is looked through once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ __all__ = ["measure"]
 
 EVENTS = 1_000_000
 ALL = "all six tables"
-TABLES: dict[str, Callable[[Iterable[Event]], Any]] = {
+TABLES: dict[str, Callable[[tables.Reading], Any]] = {
     f"{make.__name__}": make
     for make in (tables.events, tables.nodes, tables.calls, tables.tools, tables.messages, tables.cost)
 }
@@ -30,10 +33,11 @@ def measure() -> Table:
     """Make every table by itself, and all of them one after the other."""
     log = list(islice(_log(), EVENTS))
 
-    def maker(makers: Iterable[Callable[[Iterable[Event]], Any]]) -> Callable[[AsyncExitStack], Any]:
+    def maker(makers: Iterable[Callable[[tables.Reading], Any]]) -> Callable[[AsyncExitStack], Any]:
         async def work() -> None:
+            reading = tables.Reading(log)
             for make in makers:
-                make(log)
+                make(reading)
 
         async def prepare(_: AsyncExitStack) -> Once:
             return clocked(work)

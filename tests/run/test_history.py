@@ -93,6 +93,24 @@ def test_the_tables_of_a_run_have_their_rows():
     assert run.cost["calls"].tolist() == [2]
 
 
+async def test_the_tables_of_a_run_that_goes_on_keep_up_with_it():
+    begun, going = asyncio.Event(), asyncio.Event()
+
+    @Step
+    async def wait(n: int) -> int:
+        begun.set()
+        await going.wait()
+        return n
+
+    run = wait.start(1)
+    await begun.wait()
+    assert run.nodes["status"].tolist() == run.nodes["status"].tolist() == ["running"]
+    going.set()
+    await run
+    assert run.nodes["status"].tolist() == ["succeeded"]
+    assert run.events["kind"].tolist() == ["started", "succeeded"]
+
+
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(errors.StoreError, match="no run 'nowhere'"):
         load("nowhere")

@@ -179,7 +179,7 @@ def test_rows_name_no_column_that_is_not_declared():
     log = rows.Reading(story())
     for name in ("nodes", "calls", "tools", "messages"):
         assert set(getattr(rows, name)(log)) == set(PROMISED[name].split()) - NOBODY_TELLS_YET.get(name, set())
-    assert set(rows.events(story())) == set(PROMISED["events"].split())
+    assert set(rows.events(log)) == set(PROMISED["events"].split())
     assert set(rows.runs([log])) == set(PROMISED["runs"].split()) - NOBODY_TELLS_YET["runs"]
     assert set(rows.costs([log], list(GROUPINGS))) == set(PROMISED["costs"].split())
 
@@ -751,8 +751,16 @@ def test_data_is_what_the_log_says(log):
 def test_one_reading_gives_every_table_as_often_as_asked():
     log = rows.Reading(story())
     for table in (*OF_ONE_RUN, *OF_ONE_RUN):
-        if table is not tables.events:
-            assert_frame_equal(table(log), table(story()))
+        assert_frame_equal(table(log), table(story()))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_tables_made_in_pieces_are_the_same(monkeypatch, size):
+    log = story()
+    whole = dict(everything(log))
+    monkeypatch.setattr(rows, "_PIECE", size)
+    for name, table in everything(log):
+        assert_frame_equal(table, whole[name])
 
 
 def test_half_a_surrogate_pair_is_escaped():

