@@ -34,6 +34,7 @@ PROGRAMS = {
     "stream": "stream",
     "crowd": "crowd",
     "cancel": "cancel",
+    "session": "session",
     "tables": "frames",
     "browser": "browser",
 }

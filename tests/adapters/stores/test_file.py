@@ -60,6 +60,27 @@ async def test_a_stream_is_a_file_of_lines(store: FileStore, folder: Path):
     assert (folder / "runs" / "1.jsonl").read_bytes() == b"".join(LINES)
 
 
+async def test_who_knows_the_rest_waits_for_the_last_line_alone(store: FileStore, folder: Path):
+    await store.append("runs/1", EVENTS, 0)
+    path = folder / "runs" / "1.jsonl"
+    seen = path.stat()
+    with path.open("r+b") as log:
+        log.seek(len(LINES[0]) - 1)
+        log.write(b" ")  # whoever counts the lines now is one short
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert await store.read("runs/1", 2) == EVENTS[2:]
+    assert await store.read("runs/1", 3) == []
+
+
+async def test_what_another_writer_adds_is_read_after_the_last_line(store: FileStore, folder: Path):
+    await store.append("runs/1", EVENTS[:2], 0)
+    await FileStore(folder).append("runs/1", EVENTS[2:], 2)
+    assert await store.read("runs/1", 1) == EVENTS[1:]
+    assert await store.read("runs/1", 2) == EVENTS[2:]
+    await FileStore(folder).delete("runs/1")
+    assert await store.read("runs/1", 1) == []
+
+
 async def test_only_its_owner_reads_a_log(store: FileStore, folder: Path):
     await store.append("runs/deep/1", EVENTS, 0)
     modes = {path.relative_to(folder).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}

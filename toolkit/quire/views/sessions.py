@@ -37,6 +37,16 @@ class Line:
 
     turns: list[tuple[str, Remembered]] = field(default_factory=list[tuple[str, Remembered]])
     summaries: list[tuple[str, Compacted]] = field(default_factory=list[tuple[str, Compacted]])
+    _worded: list[Message] = field(default_factory=list[Message])
+    _begins: list[int] = field(default_factory=list[int])
+    """Where each turn begins among the messages."""
+
+    def add(self, session: str, event: Remembered) -> None:
+        """Add a turn that was added to that session."""
+        self.turns.append((session, event))
+        # Once a turn, so that a long conversation is shown as soon as a short one.
+        self._begins.append(len(self._worded))
+        self._worded += map(_worded, event.turn)
 
     @property
     def hidden(self) -> int:
@@ -50,7 +60,10 @@ class Line:
             # What comes from other sessions was there from the beginning.
             return item[0] != place.session or item[1].seq <= place.seq
 
-        return Line(list(filter(was_there, self.turns)), list(filter(was_there, self.summaries)))
+        line = Line(summaries=list(filter(was_there, self.summaries)))
+        for turn in filter(was_there, self.turns):
+            line.add(*turn)
+        return line
 
     def said(self) -> list[Message]:
         """Return all messages, those that are hidden too."""
@@ -59,7 +72,7 @@ class Line:
     def shown(self, window: int | None = None) -> list[Message]:
         """Return the messages for a model: what is not summed up, of it at most the last turns of the window."""
         first = max(self.hidden, len(self.turns) - window if window else 0)
-        shown = [_worded(message) for _, event in self.turns[first:] for message in event.turn]
+        shown = self._worded[self._begins[first] :] if first < len(self.turns) else []
         if self.summaries and shown:
             # In the message of the oldest turn: not every model takes two from the user one after the other.
             before = Text(text=f"{_SUMMARY}{self.summaries[-1][1].summary}\n\n")
@@ -115,7 +128,7 @@ class SessionFold:
             case Branched():
                 self._branched(event)
             case Remembered():
-                self.lines.setdefault(event.branch, Line()).turns.append((self.session, event))
+                self.lines.setdefault(event.branch, Line()).add(self.session, event)
                 self._known.add((event.run, event.span))
             case Compacted():
                 self.lines.setdefault(event.branch, Line()).summaries.append((self.session, event))

@@ -30,8 +30,8 @@ __all__ = ["FileStore"]
 
 T = TypeVar("T")
 _Job: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
-_Tail: TypeAlias = "tuple[tuple[int, int, int], int]"
-"""How a file looked after our last append, and how many events it held then."""
+_Tail: TypeAlias = "tuple[tuple[int, int, int], int, int]"
+"""How a file looked after our last append, how many events it held then, and where the last of them begins."""
 
 _ENDING = ".jsonl"
 _CHUNK = 1 << 20
@@ -79,7 +79,7 @@ class FileStore:
         A line that is no event raises `CorruptLog`, with the events before it.
         """
         path = self._path(stream)
-        return await self._disk.do(lambda: _read(path, max(after, 0)))
+        return await self._disk.do(lambda: _read(path, max(after, 0), self._tails.get(stream)))
 
     async def streams(self, prefix: str = "") -> list[str]:
         """Return the names that begin with `prefix`, sorted: no file system tells reliably which file is older.
@@ -98,7 +98,8 @@ class FileStore:
         return self.folder / (stream + _ENDING)
 
     def _append(self, stream: str, path: Path, events: Sequence[Event], expected: int) -> None:
-        lines = b"".join(map(encode, events))
+        encoded = [encode(event) for event in events]
+        lines = b"".join(encoded)
         new = bool(events) and expected == 0
         with _explained(path, "written"), self._alone_with(path, new=new) as file:
             end, there = self._measured(stream, file)
@@ -106,7 +107,7 @@ class FileStore:
                 raise conflict(stream, str(path), there=there, expected=expected)
             if file is not None and lines:
                 _write(file, path, lines, end)
-                self._remember(stream, file, there + len(events))
+                self._remember(stream, file, there + len(events), end + len(lines) - len(encoded[-1]))
 
     def _delete(self, stream: str, path: Path) -> None:
         self._tails.pop(stream, None)
@@ -152,9 +153,9 @@ class FileStore:
             return seen.st_size, tail[1]
         return _counted(file, seen.st_size)
 
-    def _remember(self, stream: str, file: int, count: int) -> None:
+    def _remember(self, stream: str, file: int, count: int, last: int) -> None:
         self._tails.pop(stream, None)
-        self._tails[stream] = (_stamp(os.fstat(file)), count)
+        self._tails[stream] = (_stamp(os.fstat(file)), count, last)
         if len(self._tails) > _REMEMBERED:
             del self._tails[next(iter(self._tails))]
 
@@ -238,20 +239,32 @@ def _write(file: int, path: Path, lines: bytes, end: int) -> None:
         raise
 
 
-def _read(path: Path, after: int) -> list[Event]:
+def _read(path: Path, after: int, tail: _Tail | None) -> list[Event]:
     with _explained(path, "read"):
         try:
-            text = path.read_bytes()
+            text, passed = _text(path, after, tail)
         except FileNotFoundError:
             return []
     *lines, _torn = text.split(b"\n")
     events: list[Event] = []
-    for number, line in enumerate(lines[after:], after + 1):
+    for number, line in enumerate(lines[after - passed :], after + 1):
         try:
             events.append(_numbered(line, number))
         except ValueError as error:
             raise _corrupt(path, number, events, error) from error
     return events
+
+
+def _text(path: Path, after: int, tail: _Tail | None) -> tuple[bytes, int]:
+    """Return what a file holds, and how many events come before that.
+
+    Who knows all but the last event of a file that is as we left it need not wait for the others.
+    """
+    with path.open("rb") as file:
+        if tail is None or after < tail[1] - 1 or tail[0] != _stamp(os.fstat(file.fileno())):
+            return file.read(), 0
+        file.seek(tail[2])
+        return file.read(), tail[1] - 1
 
 
 def _numbered(line: bytes, number: int) -> Event:
