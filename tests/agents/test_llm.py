@@ -39,6 +39,9 @@ def test_the_provider_follows_from_the_name(llm, provider, model):
         ({"timeout": -1}, "timeout=-1"),
         ({"timeout": "long"}, "timeout='long'"),
         ({"price": {"input": 1}}, "does not say what input and output cost"),
+        ({"price": {"input": 1, "output": -1}}, "output=-1"),
+        ({"price": {"input": 1, "output": 1, "cached": 1}}, "'cached', which is no part of a price"),
+        ({"price": 3}, "is 3, not a price"),
     ],
 )
 def test_nonsense_is_refused_where_it_is_written(arguments, message):

@@ -123,6 +123,11 @@ def test_azure_needs_an_address_too(monkeypatch):
     assert usable() == ["azure", "offline"]
 
 
+def test_what_a_cassette_may_answer_without_a_key_cannot_be_asked_for_that(tmp_path):
+    with quire.cassette(tmp_path / "tape.jsonl", mode="auto"):
+        assert usable() == ["offline"]
+
+
 def test_prices_of_ones_own_stand_beside_and_before_the_lists(settings):
     settings.write_text(
         '[prices."claude-haiku-4-5"]\ninput = 7\noutput = 8\n'

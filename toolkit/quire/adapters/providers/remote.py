@@ -32,6 +32,7 @@ from quire.core.errors import (
     StreamInterrupted,
 )
 from quire.core.ports import Abilities, Answer, Endpoint, Facts, ModelRequest, Piece
+from quire.core.tape import NO_KEY
 
 __all__ = ["Remote", "below"]
 
@@ -193,13 +194,12 @@ class Remote(ABC):
         """Return what is known of the model without asking it; `None` if it is not served here."""
         family, key = family_of(self.model), self._service.keys[0]
         try:
-            needed = key_for(self._endpoint, self._service, base_url(self._endpoint, self._service)) is not None
-            usable = True
+            sent = key_for(self._endpoint, self._service, base_url(self._endpoint, self._service))
         except (AuthenticationError, DefinitionError):
-            needed, usable = True, False  # no key, or no address
+            sent = NO_KEY  # or no address
         return Facts(
-            usable=usable,
-            key=key if needed else None,
+            usable=sent is None or not sent.startswith(NO_KEY),
+            key=key if sent else None,
             tools=family.tools,
             images=family.images if "image" in self._service.files else False,
             reasoning=family.reasoning,
