@@ -78,8 +78,8 @@ def test_what_the_provider_says_goes_before_everything(settings):
     assert cost_of(Told(cost_usd=0.0)) == [0.0, "provider"]
 
 
-def test_a_simulated_reply_costs_nothing_also_with_broken_settings(settings):
-    settings.write_text("not TOML")
+def test_a_simulated_reply_costs_nothing_whatever_the_settings_say(settings):
+    settings.write_text("[prices.offline]\ninput = 1\noutput = 2\n")
     assert cost_of(LLM("offline")) == [0.0, "simulated"]
 
 
