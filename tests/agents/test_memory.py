@@ -13,6 +13,8 @@ from quire.core.doors import open_door
 from quire.core.events import Remembered
 from quire.core.messages import File, Message, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer
+from quire.log.log import Log
+from quire.run.context import Context
 from quire.run.runtime import store
 from quire.testing import ScriptedModel, ToolUse, in_memory
 from tests.kit import Outline, Question, output_of, program
@@ -386,6 +388,28 @@ def test_a_process_that_is_killed_leaves_whole_turns(quire_home):
     helper, model = agent("2")
     helper.execute_sync("c", session="s")
     assert said(model.requests[0]) == ["a", "one", "c"]
+
+
+async def test_a_turn_that_is_taken_again_after_a_crash_is_kept_once():
+    """The run broke off after the turn was kept and before its log said so; it goes on in the same span."""
+    memory = Memory()
+    helper, _ = agent("1", "2", memory=memory)
+    await helper.execute("a", session="s")
+    told = []
+    for seen in (2, 2):
+        log = Log("r1")
+        place = Context(
+            log=log, loop=asyncio.get_running_loop(), span=log.new_span(), parent=None, name="helper",
+            path=("helper",), deadline=None, streaming=False, parts=[], timed=False, session="s",
+        )  # fmt: skip
+        async with memory.turn("helper", place) as sitting:
+            told.append([message.text for message in sitting.messages])
+            await sitting.keep((Message.of("user", "b"), Message.of("assistant", "2")))
+        assert log.events[0].messages == seen
+        if len(told) == 1:
+            await helper.execute("c", session="s")
+    assert told == [["a", "1"], ["a", "1"]]
+    assert [m.text for m in await memory.history("s")] == ["a", "1", "b", "2", "c", "2"]
 
 
 # What it costs

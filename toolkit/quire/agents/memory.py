@@ -88,7 +88,10 @@ class Memory:
         session = context.session or agent
         async with in_order(self.store, stream_of(session)):
             fold = await self._read(session)
-            shown = fold.line().shown(self.window)
+            taken = fold.turn_of(context.run, context.span)
+            # Taken before, when the run broke off between keeping it and telling so: it goes on from where it did.
+            line = fold.line() if taken is None else fold.lines[taken.branch].upto(Place(session, taken.seq - 1))
+            shown = line.shown(self.window)
             sitting = Sitting(agent, fold, shown, context, self._add)
             context.log.emit(
                 Recalled,
@@ -299,7 +302,7 @@ class Sitting:
 
     def _turn(self, said: tuple[Message, ...], now: SessionFold) -> dict[str, Any] | None:
         context = self._context
-        if now.holds(context.run, context.span):
+        if now.turn_of(context.run, context.span) is not None:
             return None
         usage, cost = _spent(context.log.events[self._begun :], context.span)
         # The branch is gone if somebody deleted the session in the meantime.

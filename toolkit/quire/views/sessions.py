@@ -117,7 +117,7 @@ class SessionFold:
         self.forks: list[str] = []
         """The sessions that may go on from this one."""
         self._branches: list[str] = []
-        self._known: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], Remembered] = {}
 
     def apply(self, event: Event) -> None:
         """Take one more event into account; one that is known already changes nothing."""
@@ -129,7 +129,7 @@ class SessionFold:
                 self._branched(event)
             case Remembered():
                 self.lines.setdefault(event.branch, Line()).add(self.session, event)
-                self._known.add((event.run, event.span))
+                self._known[event.run, event.span] = event
             case Compacted():
                 self.lines.setdefault(event.branch, Line()).summaries.append((self.session, event))
             case Checkpointed():
@@ -170,9 +170,9 @@ class SessionFold:
         seqs = (seq for seq in range(len(self.events), 0, -1) if self.branch_at(seq) == branch)
         return Place(self.session, next(seqs, 0))
 
-    def holds(self, run: str, span: str) -> bool:
-        """Whether the turn of that span has been added."""
-        return (run, span) in self._known
+    def turn_of(self, run: str, span: str) -> Remembered | None:
+        """Return the turn that was taken there, if it has been added."""
+        return self._known.get((run, span))
 
     @property
     def turns(self) -> list[Remembered]:
