@@ -86,6 +86,21 @@ def test_the_conversation_goes_over_to_another_model_with_its_calls():
     assert result.parts == (ToolResult(id=call.calls[0].id, tool="look", text="x is 4"),)
 
 
+def test_calls_that_a_server_numbers_anew_are_told_apart():
+    def uses(key):
+        call = ToolCall(id="call_0", tool="look", arguments=f'{{"key": "{key}"}}')
+        return Answer(message=Message(role="assistant", parts=(call,)), finish_reason="tool_calls", usage=None)
+
+    helper, model = agent(uses("x"), uses("y"), "done", uses("z"), "done", "end", tools=[look])
+    for question in "abc":
+        helper.execute_sync(question, session="s")
+    parts = [part for message in model.requests[-1].messages for part in message.parts]
+    asked = [part for part in parts if isinstance(part, ToolCall)]
+    given = [part for part in parts if isinstance(part, ToolResult)]
+    assert [call.id for call in asked] == [result.id for result in given] == ["call_0", "call_0_2", "call_0_3"]
+    assert [result.text for result in given] == ["x is 4", "y is 4", "z is 4"]
+
+
 def test_another_agent_goes_on_with_the_same_session():
     memory = Memory()
     one, _ = agent("It is 4.", memory=memory, name="one")
@@ -209,6 +224,8 @@ async def test_a_turn_is_one_event_that_says_whose_it_is():
     assert (event.span, len(event.turn)) == (run.nodes.span[0], 4)
     assert event.usage.output_tokens == run.calls.output_tokens.sum()
     assert event.cost_usd == run.calls.cost_usd.sum()
+    assert event.simulated
+    assert quire.sessions().simulated.tolist() == [True]
 
 
 def test_the_tables_of_a_run_tell_its_session():

@@ -57,7 +57,7 @@ PROMISED = {
     "reprice": "agent model provider other_model other_provider calls input_tokens cached_input_tokens output_tokens "
     "cost_usd other_cost_usd difference_usd price_source simulated",
     "sessions": "session agent tenant started_at last_at turns messages branches checkpoints head_seq input_tokens "
-    "output_tokens cost_usd head",
+    "output_tokens cost_usd head simulated",
     "session_messages": "run session branch seq at turn sender role kind text tool span tokens hidden",
     "branches": "session branch head origin origin_seq turns started_at last_at",
     "checkpoints": "session checkpoint branch seq at turns",

@@ -18,7 +18,7 @@ from quire.agents.order import in_order
 from quire.agents.sessions import Session, add, all_sessions, kept, read, stream_of
 from quire.agents.tool import Tool
 from quire.core.errors import DefinitionError, SessionError, UnknownCheckpoint
-from quire.core.events import Branched, Checkpointed, Compacted, Continued, Event, Recalled, Remembered, Responded
+from quire.core.events import Branched, Checkpointed, Compacted, Continued, Recalled, Remembered, Responded
 from quire.core.messages import Message
 from quire.core.ports import Store
 from quire.core.usage import Usage
@@ -304,26 +304,24 @@ class Sitting:
         context = self._context
         if now.turn_of(context.run, context.span) is not None:
             return None
-        usage, cost = _spent(context.log.events[self._begun :], context.span)
+        replies = [
+            event
+            for event in context.log.events[self._begun :]
+            if isinstance(event, Responded) and event.parent == context.span
+        ]
+        usages, costs = [reply.usage for reply in replies], [reply.cost_usd for reply in replies]
         # The branch is gone if somebody deleted the session in the meantime.
         branch = self._branch if self._branch in now.lines else now.head
         return {
             "kind": Remembered, "run": context.run, "span": context.span, "branch": branch, "agent": self._agent,
-            "turn": said, "usage": usage, "cost_usd": cost,
+            "turn": said, "usage": _total([usage for usage in usages if usage is not None]),
+            "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
+            "simulated": any(reply.simulated for reply in replies),
         }  # fmt: skip
 
 
-def _spent(events: Sequence[Event], span: str) -> tuple[Usage | None, float | None]:
-    """Return what the model calls of a span consumed, as far as is known, and cost; `None` without a known price."""
-    replies = [event for event in events if isinstance(event, Responded) and event.parent == span]
-    costs = [reply.cost_usd for reply in replies]
-    return (
-        _total([reply.usage for reply in replies if reply.usage is not None]),
-        None if None in costs else sum(cost for cost in costs if cost is not None),
-    )
-
-
 def _total(usages: Sequence[Usage]) -> Usage | None:
+    """Return what calls consumed, as far as they say."""
     if not usages:
         return None
 

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, TypeAlias
 
 from quire.agents.modes import reply_name, way_for
 from quire.agents.parse import form_of, instruction_for, parse
 from quire.core.contents import Contents
 from quire.core.errors import ContentFiltered, OutputValidationError, QuireError, ToolRoundsExceeded
-from quire.core.messages import Message, Text, ToolCall, ToolResult
+from quire.core.messages import Message, Part, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer, ModelRequest, OutputForm, ToolForm
 from quire.core.schema import type_name
 
@@ -134,7 +135,8 @@ def exchange(turn: Turn) -> tuple[Message, ...]:
     """Return what a turn that is over adds to a conversation: question, calls, results and reply.
 
     Replies that did not fit are left out, and a reply by call is words: whoever goes on with the conversation
-    may have no such tool, and the call has no result.
+    may have no such tool, and the call has no result. No two calls have the same id, or not every provider
+    would take them; there are servers that begin to number anew with each reply.
     """
     question, *said = turn.messages[1 + turn.before :]
     kept = [question]
@@ -147,7 +149,31 @@ def exchange(turn: Turn) -> tuple[Message, ...]:
             kept += [_without(message, turn.rules.reply), _without(results, turn.rules.reply)]
         else:
             del said[0]  # what was wrong with it
-    return tuple(kept)
+    return _told_apart(kept, turn.messages[1 : 1 + turn.before])
+
+
+def _told_apart(said: Sequence[Message], before: Sequence[Message]) -> tuple[Message, ...]:
+    """Return the messages of a turn with ids for its calls that no call before them has."""
+    if not any(message.calls for message in said):
+        return tuple(said)
+    taken = {call.id for message in before for call in message.calls}
+    ids: dict[str, str] = {}
+    apart: list[Message] = []
+    for message in said:
+        # The results of a reply's calls follow it at once.
+        ids.update({call.id: _unused(call.id, taken) for call in message.calls})
+        apart.append(replace(message, parts=tuple(_renamed(part, ids) for part in message.parts)))
+    return tuple(apart)
+
+
+def _unused(id: str, taken: set[str]) -> str:
+    free = next(name for n in count(1) if (name := id if n == 1 else f"{id}_{n}") not in taken)
+    taken.add(free)
+    return free
+
+
+def _renamed(part: Part, ids: Mapping[str, str]) -> Part:
+    return replace(part, id=ids.get(part.id, part.id)) if isinstance(part, (ToolCall, ToolResult)) else part
 
 
 def _in_words(message: Message, reply: str | None) -> Message:

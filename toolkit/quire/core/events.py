@@ -313,6 +313,7 @@ class Remembered(Event):
     usage: Usage | None = None
     """What the agent's model calls consumed in it; `None` when that was not reported."""
     cost_usd: float | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

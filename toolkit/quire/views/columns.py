@@ -251,6 +251,7 @@ TABLES: dict[str, Table] = {
         _tokens("output_tokens", "replies in the turns added to it, on all its branches; NA when not reported"),
         _money("cost_usd", "the turns added to it, on all its branches; NA when one has no known price"),
         _text("head", "the branch that goes on"),
+        _flag("simulated", "whether any of its replies came from a simulated model"),
     ),
     "session_messages": (
         _text("run", "the run of the turn; NA for a summary that was made outside of one"),

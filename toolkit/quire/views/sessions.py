@@ -209,6 +209,7 @@ def _session(fold: SessionFold) -> dict[str, Any]:
         "output_tokens": sum(usage.output_tokens for usage in usages) if usages or not own else None,
         "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
         "head": fold.head,
+        "simulated": any(event.simulated for event in own),
     }
 
 
