@@ -9,7 +9,7 @@ import pytest
 
 import quire
 from quire import LLM, Agent, Memory, Tool, current_context, errors
-from quire.core.doors import open_door
+from quire.adapters.stores.file import FileStore
 from quire.core.events import Remembered
 from quire.core.messages import File, Message, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer
@@ -458,7 +458,7 @@ class Counting:
 
 async def test_a_turn_costs_the_same_however_long_the_conversation(tmp_path):
     folder = tmp_path / "store"
-    counting = Counting(open_door("quire.stores", "file")(folder))
+    counting = Counting(FileStore(folder))
     turns = 200
     with in_memory():
         helper, _ = agent(*["A reply of always the same length."] * turns, memory=Memory(counting))
