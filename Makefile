@@ -2,6 +2,7 @@
 # make lab     open that notebook in JupyterLab
 # make check   everything that must hold, cheap parts first; CI runs exactly this
 # make bench   measure against the peers
+# make chaos   kill runs a thousand times, and see that nothing is lost or done twice
 # make format  let ruff rewrite what it can
 # make clean   remove everything that make made
 
@@ -21,7 +22,7 @@ NODE_MODULES := widgets/node_modules/.package-lock.json
 NODE_IS_NEW = node -e '[a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null
 NPM = PATH="$$($(NODE_IS_NEW) && command -v npm >/dev/null || printf %s '$(CURDIR)/$(BIN):')$$PATH" npm --prefix widgets
 
-.PHONY: demo lab check bench format clean
+.PHONY: demo lab check bench chaos format clean
 
 demo: $(VENV)/.lab
 	@$(BIN)/python notebooks/run.py $(NOTEBOOK)
@@ -40,6 +41,9 @@ check: $(VENV)/.test $(NODE_MODULES)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m tests.chaos
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix-only .

@@ -177,16 +177,17 @@ class Agent(Composable[Any, Any]):
 
     async def _use_one(self, call: ToolCall, ctx: Context) -> ToolResult:
         offer = self._offers.get(call.tool)
+        once, given = offer.promise(call.arguments) if offer else (None, None)
 
         async def work(place: Context) -> Any:
             if offer is None:
                 known = ", ".join(self._offers) or "none"
                 message = f"There is no tool {call.tool!r}. The tools are: {known}."
                 raise ValueError(message)
-            return await offer.use(offer.read(call.arguments), place)
+            return await offer.use(given if once else offer.read(call.arguments), place)
 
         kind = offer.runnable.kind if offer else ""
-        return await use_tool(call, _arguments(call), work, ctx, kind=kind)
+        return await use_tool(call, _arguments(call), work, ctx, kind=kind, once=once, given=given)
 
     def forecast(self, node: str, value: Any, history: History) -> list[Estimate]:
         """Return what its model is expected to consume."""

@@ -107,6 +107,8 @@ class Minutes:
         log = self._context.log
         words = "\n\n".join(part.text for part in message.parts if isinstance(part, Text))
         files = tuple(part for part in message.parts if isinstance(part, File))
+        if log.recall is not None and log.recall.said(self._context.span, sender, message.role, words):
+            return  # before the run broke off
         log.emit(Said, log.new_span(), self._context.span, sender=sender, role=message.role, text=words, files=files)
 
 

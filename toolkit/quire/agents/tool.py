@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from quire.core.ports import ToolForm
 from quire.core.schema import adapter, complaint, hints_of, json_schema, type_name
 from quire.flow.compose import Composable
 from quire.flow.step import inputs_of
+from quire.run.again import Once, doubt
 from quire.run.bracket import bracket
 from quire.run.context import Context
 from quire.run.definitions import define, function_key, latest
@@ -43,6 +44,12 @@ class Tool(Composable[Any, O]):
     Where only data says what a tool takes, `parameters` is the JSON schema that the model is told; the
     function then has one parameter and gets the arguments as a dict, which nobody has checked against it.
 
+    A run that breaks off while the tool works cannot tell whether it has done it. `verify`, a function of the
+    same arguments, returns the tool's result if its effect is there, else `None`. `idempotency_key`, a function
+    of the arguments too, returns a text that tells the effect apart from every other: then the tool may be used
+    again, and finds the text in `current_context().key` to hand on. With neither, resuming the run raises
+    `UnresolvedEffect`.
+
     Raises:
         DefinitionError: an annotation is missing, or an argument makes no sense.
 
@@ -65,10 +72,20 @@ class Tool(Composable[Any, O]):
         description: str | None = None,
         timeout: float | None = None,
         parameters: Mapping[str, Any] | None = None,
+        idempotency_key: Callable[..., str] | None = None,
+        verify: Callable[..., Any] | None = None,
     ) -> Any:
         """Allow `@Tool` as well as `@Tool(timeout=...)`."""
         if function is None:
-            return partial(cls, name=name, description=description, timeout=timeout, parameters=parameters)
+            return partial(
+                cls,
+                name=name,
+                description=description,
+                timeout=timeout,
+                parameters=parameters,
+                idempotency_key=idempotency_key,
+                verify=verify,
+            )
         return super().__new__(cls)
 
     def __init__(
@@ -79,6 +96,8 @@ class Tool(Composable[Any, O]):
         description: str | None = None,
         timeout: float | None = None,
         parameters: Mapping[str, Any] | None = None,
+        idempotency_key: Callable[..., str] | None = None,
+        verify: Callable[..., Any] | None = None,
     ) -> None:
         if not callable(function):
             message = f"Tool needs a function, not {function!r}."
@@ -97,6 +116,10 @@ class Tool(Composable[Any, O]):
         self.__wrapped__ = function
         define(self, function_key(function, self.name))
         self._only, self.input = _input(function, inputs, self.name, self.parameters)
+        self.once = Once(
+            key=self._of_arguments(idempotency_key, "idempotency_key"),
+            verify=self._checking(self._of_arguments(verify, "verify")),
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any run."""
@@ -134,13 +157,50 @@ class Tool(Composable[Any, O]):
             message = f"`{self.name}` was not finished after {self.timeout:g} s."
             raise DeadlineExceeded(message, remedy="Give it more with timeout=, in seconds.") from None
 
-    async def _run(self, input: Any, ctx: Context) -> O:  # noqa: ARG002
+    async def _run(self, input: Any, ctx: Context) -> O:
+        ctx.key = self.once.key(input) if self.once.key else None
+        if ctx.log.recall is not None and ctx.log.recall.unsettled(ctx.span):
+            done, result = await doubt(self.once, self.name, input, ctx)
+            if done:
+                return result
+        # That it is about to work is kept before it does, so that a crash in between can be told.
+        await ctx.log.flush()
         return await self.called(input)
 
     async def _call(self, value: Any) -> O:
-        given = {self._only: value} if self._only else {name: getattr(value, name) for name in self.input.model_fields}
-        call = partial(self._function, **given)
+        call = partial(self._function, **self._given(value))
         return await call() if self._is_async else await in_thread(call)
+
+    def _given(self, value: Any) -> dict[str, Any]:
+        """Return an input as arguments by name."""
+        return {self._only: value} if self._only else {name: getattr(value, name) for name in self.input.model_fields}
+
+    def _of_arguments(self, function: Callable[..., Any] | None, which: str) -> Callable[[Any], Any] | None:
+        """Return a user's function of the tool's arguments as one of its input."""
+        if function is None:
+            return None
+        own = [self._only] if self._only else list(self.input.model_fields)
+        if not callable(function):
+            message = f"Tool({which}={function!r}) is no function."
+            raise DefinitionError(message, remedy=f"Give a function of {', '.join(own) or 'nothing'}.")
+        names = list(inspect.signature(function).parameters)
+        if set(names) <= set(own):
+            return lambda value: function(**{name: self._given(value)[name] for name in names})
+        if len(names) == 1:  # called something else: the only argument there is, or all of them
+            return lambda value: function(next(iter(self._given(value).values())) if len(own) == 1 else value)
+        taken, given = ", ".join(names), ", ".join(own) or "nothing"
+        message = f"{which}= of `{self.name}` takes {taken}, and the tool takes {given}."
+        raise DefinitionError(message, remedy="Name its parameters as the tool's are.")
+
+    def _checking(self, verify: Callable[[Any], Any] | None) -> Callable[[Any], Awaitable[Any]] | None:
+        if verify is None:
+            return None
+
+        async def check(value: Any) -> Any:
+            found = await in_thread(partial(verify, value))
+            return await found if inspect.isawaitable(found) else found
+
+        return check
 
 
 def _input(
@@ -236,6 +296,14 @@ class Offer:
             return adapter(self.runnable.input).validate_json(to_json(given.get("input")))
         except ValidationError as error:
             raise ValueError(complaint(error)) from None
+
+    def promise(self, text: str) -> tuple[Once | None, Any]:
+        """Return what a plain tool says of its effect, and its input; anything else knows itself what it has done."""
+        runnable = latest(self.runnable)
+        try:
+            return (runnable.once, self.read(text)) if isinstance(runnable, Tool) else (None, None)
+        except ValueError:  # it will not get as far as an effect
+            return None, None
 
     async def use(self, value: Any, context: Context) -> Any:
         """Do it: a plain tool in the call's own span, anything else as a run below it."""

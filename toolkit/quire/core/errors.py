@@ -22,6 +22,7 @@
     ├── ToolFailed                        a tool of another program says that it failed
     │   └── ToolsUnreachable (ConnectionError)    that program could not be started or reached, or went away
     ├── Stop                              raised by a tool to end the run instead of telling the model
+    │   └── UnresolvedEffect              nobody knows whether a tool has done its work
     ├── DeadlineExceeded (TimeoutError)   the time given was used up
     ├── RunCancelled                      somebody stopped the run that was awaited
     ├── RunNotFinished                    a result was read before there was one
@@ -108,6 +109,7 @@ __all__ = [
     "UnknownCheckpoint",
     "UnknownField",
     "UnknownSession",
+    "UnresolvedEffect",
 ]
 
 
@@ -242,6 +244,26 @@ class ToolsUnreachable(ToolFailed, ConnectionError):
 
 class Stop(QuireError):
     """Raised by a tool: end the run with this error instead of telling the model about it."""
+
+
+class UnresolvedEffect(Stop):
+    """A run broke off while a tool was at work, and whether it has done it cannot be told.
+
+    `tool` is its name and `arguments` what it was called with.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        tool: str = "",
+        arguments: object = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.tool = tool
+        self.arguments = arguments
 
 
 class DeadlineExceeded(QuireError, TimeoutError):

@@ -5,7 +5,7 @@ who follow see them, stores do not keep them, and every lasting view is the same
 The set is closed for writing and open for reading: an unknown kind in an old or newer log is read as
 `Unknown`, and folds pass over it.
 
-    run     started succeeded failed cancelled skipped retried resumed rescued reused mended spread
+    run     started succeeded failed cancelled skipped retried resumed forked rescued reused mended spread
     model   requested delta thinking responded
     tool    called returned
     talk    said recalled
@@ -33,6 +33,7 @@ __all__ = [
     "Event",
     "Failed",
     "Forgotten",
+    "Forked",
     "Mended",
     "Noted",
     "Recalled",
@@ -91,6 +92,10 @@ class Started(Event):
     """The conversation that the run belongs to; only on a run's root."""
     item: int | None = None
     """Which of many, from 0: the item of a fan-out, or the iteration of a loop."""
+    key: str | None = None
+    """What whoever started the run calls it, so that it is not started twice; only on a run's root."""
+    process: str | None = None
+    """The process that began it, as `quire.run.process` writes it; only on a run's root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +104,8 @@ class Succeeded(Event):
 
     kind: ClassVar[str] = "succeeded"
     output: Any = None
+    lossy: bool = False
+    """Whether the output cannot be read back as it was, because JSON does not hold it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +132,8 @@ class Cancelled(Event):
 
     kind: ClassVar[str] = "cancelled"
     reason: str
+    begun: bool = True
+    """Whether it may have done some of its work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +161,24 @@ class Retried(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """What had been waiting went on."""
+    """What had been waiting, or had broken off with its process, went on."""
 
     kind: ClassVar[str] = "resumed"
+    process: str | None = None
+    """The process that goes on with the run; only on a run's root, when another had broken off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked(Event):
+    """Everything before this was taken over from another run."""
+
+    kind: ClassVar[str] = "forked"
+    source: str
+    """The id of that run."""
+    upto: int | None = None
+    """The place in that run's log after which nothing was taken; `None` for its whole log."""
+    edited: dict[str, str] = field(default_factory=dict[str, str])
+    """What was given another output or input, by name: the span in which it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +283,8 @@ class Called(Event):
     call: str
     """The model's id for the call."""
     arguments: Any = None
+    key: str | None = None
+    """What tells the effect apart from every other, if the tool has an `idempotency_key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +422,7 @@ KINDS: dict[str, type[Event]] = {
         Skipped,
         Retried,
         Resumed,
+        Forked,
         Rescued,
         Reused,
         Mended,

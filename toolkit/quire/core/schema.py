@@ -29,12 +29,24 @@ __all__ = [
     "plain",
     "read_back",
     "render",
+    "survives",
     "type_name",
 ]
 
 T = TypeVar("T")
 
 _SCALARS = frozenset({str, bool, type(None)})
+_NUMBERS = frozenset({int, float})
+_INSIDE = {
+    "any": "",
+    "is-instance": "",
+    "dict": "values_schema",
+    "list": "items_schema",
+    "tuple": "items_schema",
+    "set": "items_schema",
+    "frozenset": "items_schema",
+}
+"""Pydantic's words for types that may leave open what is inside, and for where they say it if they do."""
 _DEEPEST = 100
 """Levels of a value that no fast reader holds; the strictest common one, Rust's serde, reads 128."""
 
@@ -233,6 +245,46 @@ def input_fields(kind: Any) -> dict[str, tuple[Any, bool]]:
 def read_back(kind: Any, data: Any) -> Any:
     """Return the value that `plain` wrote as JSON; raise `ValidationError` if it is not one of that type."""
     return adapter(kind).validate_json(to_json(data))
+
+
+def survives(kind: Any, value: Any, data: Any) -> bool:
+    """Whether what `plain` wrote of a value of that type can be read back as it was.
+
+    Types that say what is in them are taken at their word: `read_back` finds what does not fit. Where
+    anything may be inside, it is tried.
+
+    Example:
+        >>> survives(dict, {"a": 1}, plain({"a": 1})), survives(dict, {"a": (1, 2)}, plain({"a": (1, 2)}))
+        (True, False)
+    """
+    if type(value) in _SCALARS or type(value) in _NUMBERS or not _is_open(kind):
+        return True
+    try:
+        return bool(read_back(kind, data) == value)
+    except Exception:  # noqa: BLE001 - whatever user code in it raises: then it cannot be
+        return False
+
+
+@_remembered
+def _is_open(kind: Any) -> bool:
+    """Whether a type leaves open what is in its values."""
+    model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    try:
+        return _leaves_open(cast("Any", kind).__pydantic_core_schema__ if model else adapter(kind).core_schema)
+    except Exception:  # noqa: BLE001 - a type that is not ready to be looked at
+        return True
+
+
+def _leaves_open(schema: Any) -> bool:
+    if isinstance(schema, list | tuple):
+        return any(_leaves_open(part) for part in cast("list[Any]", schema))
+    if not isinstance(schema, dict):
+        return False
+    known = cast("dict[str, Any]", schema)
+    inside = _INSIDE.get(known.get("type", ""))
+    if inside is not None and (not inside or inside not in known):
+        return True
+    return any(_leaves_open(part) for name, part in known.items() if name not in {"metadata", "default", "ref"})
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:

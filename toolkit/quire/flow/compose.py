@@ -260,6 +260,11 @@ class WithFallback(Wrapped):
         return f"else {self.other.name}"
 
     async def _run(self, input: Any, ctx: Context) -> Any:
+        recall = ctx.log.recall
+        before = recall and recall.rescued(ctx.span)
+        if before:  # it had failed before the run broke off, and is not tried once more
+            failed = QuireError(f"{before.error_type}: {before.error}", where=ctx.where)
+            return await bracket(self.other, input, ctx.child(self.other.name, error=failed))
         try:
             return await self._inside(input, ctx)
         except Stop:

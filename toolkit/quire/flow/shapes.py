@@ -33,7 +33,7 @@ from quire.flow.fitting import a_runnable, common_input, may_take
 from quire.flow.forecast import UNKNOWN, Estimate, History, Range, items_in, scaled, seen_inside
 from quire.flow.plan import Node, named
 from quire.flow.wiring import field_of, field_type, union
-from quire.run.bracket import bracket
+from quire.run.bracket import bracket, stop
 from quire.run.context import Context, why
 from quire.run.definitions import latest, uses
 from quire.run.runnable import Runnable
@@ -276,7 +276,11 @@ class Race(Composable[Any, Any]):
         return "first success wins"
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        racers = {self._start(node, input, ctx): node.name for node in self.nodes.values()}
+        places = {node.name: ctx.child(node.name) for node in self.nodes.values()}
+        first = _winner(places, ctx)
+        if first is not None:
+            return await self._won_before(first, places, input)
+        racers = {self._start(node, input, places[node.name]): node.name for node in self.nodes.values()}
         lost: dict[str, BaseException] = {}
         waiting = set(racers)
         try:
@@ -300,8 +304,15 @@ class Race(Composable[Any, Any]):
         found = [forecast_of(racer.runnable, path + name, value, history) for name, racer in self.nodes.items()]
         return [estimate for one in found for estimate in scaled(one, Range(0, 1, 1), "a loser may be stopped early")]
 
-    def _start(self, node: Node, value: Any, ctx: Context) -> asyncio.Task[Any]:
-        return ctx.loop.create_task(_attempt(latest(node.runnable), value, ctx.child(node.name)))
+    async def _won_before(self, winner: str, places: Mapping[str, Context], value: Any) -> Any:
+        """Return what won before the run broke off; nobody has to race again."""
+        for name, place in places.items():
+            if name != winner and self.cancel_losers:
+                stop(place, f"`{winner}` was first")
+        return await bracket(latest(self.nodes[winner].runnable), value, places[winner])
+
+    def _start(self, node: Node, value: Any, place: Context) -> asyncio.Task[Any]:
+        return place.loop.create_task(_attempt(latest(node.runnable), value, place))
 
     async def _finish(self, losers: set[asyncio.Task[Any]], winner: str, ctx: Context) -> None:
         if self.cancel_losers:
@@ -437,6 +448,14 @@ class Loop(Composable[Any, Any]):
         ends = graph["nodes"][-1]["id"], graph["nodes"][0]["id"]
         graph["edges"].append({"source": ends[0], "target": ends[1], "label": "", "when": "again"})
         return graph
+
+
+def _winner(places: Mapping[str, Context], ctx: Context) -> str | None:
+    """Return who had won when the run broke off, if anybody had."""
+    if ctx.log.recall is None:
+        return None
+    span = ctx.log.recall.first([place.span for place in places.values()])
+    return next((name for name, place in places.items() if place.span == span), None)
 
 
 def checked_bound(most: int | None) -> int | None:

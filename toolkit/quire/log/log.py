@@ -11,12 +11,13 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from quire.core.errors import StreamConflict
 from quire.core.events import Event
 from quire.core.ports import Store
+from quire.log.recall import Mark, Recall
 
 __all__ = ["Log", "within"]
 
@@ -40,7 +41,8 @@ def within(span: str) -> Callable[[Event], bool]:
 class Log:
     """An append-only list of one run's events.
 
-    It belongs to one event loop: `emit` is called there and nowhere else.
+    It belongs to one event loop: `emit` is called there and nowhere else. With a `past` it goes on after
+    those events, of which the store has the first `kept`.
 
     Example:
         >>> from quire.core.events import Started
@@ -49,22 +51,29 @@ class Log:
         1
     """
 
-    def __init__(self, run: str, store: Store | None = None) -> None:
+    def __init__(
+        self, run: str, store: Store | None = None, past: Sequence[Event] = (), kept: int | None = None
+    ) -> None:
         self.run = run
-        self.events: list[Event] = []
+        self.events: list[Event] = list(past)
         """What lasts, in order: `events[n].seq == n + 1`."""
+        self.recall = Recall(past) if past else None
+        """What the past says; `None` in a log that began here."""
         self.closed = False
+        self.lost: Callable[[], object] | None = None
+        """Called when another writer has gone on with the log, so that nothing more can be added."""
         self._store = store
-        self._spans = itertools.count(1)
+        self._spans = itertools.count(1 if self.recall is None else self.recall.last + 1)
         self._followers: list[Callable[[Event], None]] = []
         self._wakers: list[Callable[[], object]] = []
         self._writing: dict[str, list[Event]] = {}
-        self._kept = 0
+        self._kept = len(past) if kept is None else kept
+        self._written = time.perf_counter()
         self._timer: asyncio.TimerHandle | None = None
         self._pump: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         # Wall-clock time may jump; within a run moments come from the monotonic clock.
-        self._epoch = time.time() - time.perf_counter()
+        self._epoch = max(time.time(), past[-1].at if past else 0.0) - self._written
 
     @property
     def stream(self) -> str:
@@ -80,6 +89,11 @@ class Log:
         """Return an id no other span of this log has."""
         return str(next(self._spans))
 
+    def span_for(self, parent: str | None, name: str, mark: Mark = None) -> str:
+        """Return the span of a place: the one it had in the past, or a new one."""
+        known = None if self.recall is None else self.recall.span(parent, name, mark)
+        return self.new_span() if known is None else known
+
     def emit(self, kind: type[Event], span: str, parent: str | None, /, **fields: Any) -> Event:
         """Append an event that happens now, and return it."""
         at = self._epoch + time.perf_counter()
@@ -91,7 +105,9 @@ class Log:
             if self._writing:
                 self._writing.pop(span, None)
             if self._store is not None and self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(_WRITE_EVERY, self._start_pump)
+                # After a pause at once: what took long to do is worth keeping soon.
+                wait = self._written + _WRITE_EVERY - time.perf_counter()
+                self._timer = asyncio.get_running_loop().call_later(max(wait, 0.0), self._start_pump)
         else:
             self._writing.setdefault(span, []).append(event)
         for follower in self._followers:
@@ -160,6 +176,12 @@ class Log:
         self._pump = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
-        with suppress(Exception):  # whoever awaits the run gets it from the last flush
+        self._written = time.perf_counter()
+        try:
             await self.flush()
+        except StreamConflict:
+            if self.lost is not None:
+                self.lost()
+        except Exception:  # noqa: BLE001, S110 - whoever awaits the run gets it from the last flush
+            pass
         self._timer = None

@@ -7,6 +7,7 @@ only here are types checked on the way in and out and deadlines kept.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -14,12 +15,24 @@ from pydantic import ValidationError
 
 from quire.core import errors
 from quire.core.events import Cancelled, Failed, Skipped, Started, Succeeded
-from quire.core.schema import checked, complaint, plain, type_name
+from quire.core.schema import checked, complaint, plain, survives, type_name
+from quire.run.again import claim, earlier, go_on
 from quire.run.context import CURRENT, Context, why
 from quire.run.trace import users_traceback
 from quire.views.shapes import Graph
 
-__all__ = ["Work", "bracket", "never_began", "promised", "record_failure", "refuse", "skip", "submitted", "until"]
+__all__ = [
+    "Work",
+    "bracket",
+    "never_began",
+    "promised",
+    "record_failure",
+    "refuse",
+    "skip",
+    "stop",
+    "submitted",
+    "until",
+]
 
 
 class Work(Protocol):
@@ -33,6 +46,11 @@ class Work(Protocol):
     @property
     def name(self) -> str:
         """What people call it."""
+        ...
+
+    @property
+    def input(self) -> Any:
+        """The type it takes."""
         ...
 
     @property
@@ -60,15 +78,36 @@ class Work(Protocol):
         """Return its drawing as data."""
         ...
 
+    def fork(
+        self,
+        run: Any,
+        *,
+        at: int | None = None,
+        edit: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Start a run with what another has done."""
+        ...
+
 
 async def bracket(runnable: Work, value: Any, context: Context, **details: Any) -> Any:
     """Run it with that input in that context, and record how it went.
 
     `details` are further fields of the `Started` event: the root of a run adds its graph and tags.
-    Raises whatever the runnable raises; an error gets a note of where in the run it happened.
+    Raises whatever the runnable raises; an error gets a note of where in the run it happened. What has ended
+    well before, in a run that goes on, is not run again.
     """
     log, span, parent = context.log, context.span, context.parent
-    _started(runnable, value, context, details)
+    if log.recall is None or not log.recall.began(span):
+        _started(runnable, value, context, details)
+        if parent is None and details.get("key") is not None:
+            await claim(log)  # another process may have the same key at the same moment
+    else:
+        known, result = earlier(runnable, context)
+        if known:
+            return result
+        await go_on(context)
     token = CURRENT.set(context)
     try:
         gate = errors.SubmitError if parent is None else errors.DispatchError
@@ -84,26 +123,42 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
         raise
     finally:
         CURRENT.reset(token)
-    log.emit(Succeeded, span, parent, output=plain(result))
+    output = plain(result)
+    log.emit(Succeeded, span, parent, output=output, lossy=not survives(runnable.output, result, output))
     return result
 
 
 def refuse(runnable: Work, value: Any, context: Context, reason: str, **details: Any) -> None:
     """Record that something was stopped before it could begin."""
-    _started(runnable, value, context, details)
+    recall = context.log.recall
+    if recall is None or not recall.began(context.span):
+        _started(runnable, value, context, details)
+    elif recall.result(context.span) is not None:
+        return  # it has ended long ago
     context.log.emit(Cancelled, context.span, context.parent, reason=reason)
 
 
 def never_began(runnable: Work, error: BaseException, context: Context) -> BaseException:
     """Record that something failed before it could begin, and return the error."""
-    _started(runnable, None, context, {})
+    if context.log.recall is None or not context.log.recall.began(context.span):
+        _started(runnable, None, context, {})
     record_failure(error, context)
     return error
 
 
 def skip(name: str, kind: str, reason: str, context: Context) -> None:
     """Record that a part of a flow in this context will not run, and why."""
-    context.log.emit(Skipped, context.log.new_span(), context.span, name=name, of=kind, reason=reason)
+    log = context.log
+    span = log.new_span() if log.recall is None else log.span_for(context.span, name)
+    if log.recall is None or not log.recall.skipped(span):
+        log.emit(Skipped, span, context.span, name=name, of=kind, reason=reason)
+
+
+def stop(context: Context, reason: str) -> None:
+    """Record that what was at work in this context when the run broke off is not needed any more."""
+    recall = context.log.recall
+    if recall is not None and recall.is_open(context.span):
+        context.log.emit(Cancelled, context.span, context.parent, reason=reason)
 
 
 def _started(runnable: Work, value: Any, context: Context, details: dict[str, Any]) -> None:

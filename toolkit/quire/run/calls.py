@@ -15,11 +15,12 @@ from quire.core.contents import named
 from quire.core.errors import CassetteError, ProviderError, Stop
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
 from quire.core.messages import Text, Thought, ToolCall, ToolResult
-from quire.core.ports import Answer, Model, ModelRequest, Piece
+from quire.core.ports import Answer, FinishReason, Model, ModelRequest, Piece
 from quire.core.price import Quote
 from quire.core.schema import plain, render
 from quire.core.tape import Effect, EffectTake, in_force
 from quire.core.usage import Usage
+from quire.run.again import Once, doubt, go_on
 from quire.run.bracket import record_failure
 from quire.run.cache import ReplyCache
 from quire.run.context import CURRENT, Context, why
@@ -43,21 +44,15 @@ async def ask_model(
     """
     # Before anything is sent, so that nothing can go wrong with what is paid for.
     own = None if model.simulated else own_quote(model.provider, model.model, price)
-    log, call = context.log, context.child(model.model)
-    log.emit(
-        Requested,
-        call.span,
-        call.parent,
-        agent=context.name,
-        provider=model.provider,
-        model=model.model,
-        messages=len(request.messages),
-        tools=tuple(tool.name for tool in request.tools if not tool.is_reply),
-        output=request.output.name if request.output else None,
-        reply_tool=next((tool.name for tool in request.tools if tool.is_reply), None),
-        settings=_settings(request),
-        simulated=model.simulated,
-    )
+    log = context.log
+    kept = None if log.recall is None else log.recall.reply(context.span)
+    if kept is not None:  # given before the run broke off: nobody is asked, or paid, twice
+        return _said_before(kept)
+    call = context.child(model.model, mark=("asked", len(request.messages)))
+    if log.recall is not None and log.recall.began(call.span):
+        await go_on(call)
+    else:
+        _requested(model, request, call, context.name)
     try:
         answer, told = await _answered(model, request, call, own, cache)
     except asyncio.CancelledError as cancelled:
@@ -68,6 +63,33 @@ async def ask_model(
         raise
     log.emit(Responded, call.span, call.parent, **told)
     return answer
+
+
+def _said_before(kept: Responded) -> Answer:
+    return Answer(
+        message=kept.message,
+        finish_reason=cast("FinishReason", kept.finish_reason),
+        usage=kept.usage,
+        model=kept.model,
+        replayed=kept.replayed,
+    )
+
+
+def _requested(model: Model, request: ModelRequest, call: Context, agent: str) -> None:
+    call.log.emit(
+        Requested,
+        call.span,
+        call.parent,
+        agent=agent,
+        provider=model.provider,
+        model=model.model,
+        messages=len(request.messages),
+        tools=tuple(tool.name for tool in request.tools if not tool.is_reply),
+        output=request.output.name if request.output else None,
+        reply_tool=next((tool.name for tool in request.tools if tool.is_reply), None),
+        settings=_settings(request),
+        simulated=model.simulated,
+    )
 
 
 async def _answered(
@@ -152,30 +174,80 @@ def _settings(request: ModelRequest) -> dict[str, Any]:
 
 
 async def use_tool(
-    call: ToolCall, arguments: Any, work: Callable[[Context], Awaitable[Any]], context: Context, *, kind: str = "tool"
+    call: ToolCall,
+    arguments: Any,
+    work: Callable[[Context], Awaitable[Any]],
+    context: Context,
+    *,
+    kind: str = "tool",
+    once: Once | None = None,
+    given: Any = None,
 ) -> ToolResult:
     """Do what a model asked of a tool; what the tool raises is told to the model, except `Stop`.
 
-    `kind` is what the tool is: a tape in force plays what it gave, if it was recorded.
+    `kind` is what the tool is: a tape in force plays what it gave, if it was recorded. `once` is what a tool
+    says of its effect on what it is `given`; without it, the tool knows itself what it has done already.
     """
-    log, place = context.log, context.child(call.tool)
-    log.emit(Called, place.span, place.parent, tool=call.tool, call=call.id, arguments=plain(arguments))
+    place = context.child(call.tool, mark=call.id)
+    place.key = once.key(given) if once is not None and once.key is not None else None
+    kept = place.log.recall and place.log.recall.returned(place.span)
+    if kept:  # done before the run broke off
+        return _told(call, kept)
+    effort = _Effort(call, arguments, place)
     token = CURRENT.set(place)
     try:
-        # The intention is kept before the effect happens, so that a crash in between can be told.
-        await log.flush()
-        tape = in_force()
-        taped = None if tape is None else tape.tool(call.tool, kind, arguments)
-        effect = taped if isinstance(taped, Effect) else await _effect(work, place, taped)
+        effect = await effort.done_before(once, given)
+        taped = None
+        if effect is None:
+            # The intention is kept before the effect happens, so that a crash in between can be told.
+            await place.log.flush()
+            tape = in_force()
+            taped = None if tape is None else tape.tool(call.tool, kind, arguments)
+            effort.begun = True
+            effect = taped if isinstance(taped, Effect) else await _effect(work, place, taped)
         return _given(call, effect, place, replayed=effect is taped)
     except asyncio.CancelledError as cancelled:
-        log.emit(Cancelled, place.span, place.parent, reason=why(cancelled, place))
+        place.log.emit(Cancelled, place.span, place.parent, reason=why(cancelled, place), begun=effort.begun)
         raise
     except BaseException as error:
         record_failure(error, place)
         raise
     finally:
         CURRENT.reset(token)
+
+
+class _Effort:
+    """A call of a tool on its way to its effect."""
+
+    def __init__(self, call: ToolCall, arguments: Any, place: Context) -> None:
+        self.place = place
+        recall = place.log.recall
+        self.known = recall is not None and recall.began(place.span)
+        self.begun = recall is not None and self.known and recall.unsettled(place.span)
+        """Whether the effect may have happened."""
+        if not self.known:
+            place.log.emit(
+                Called,
+                place.span,
+                place.parent,
+                tool=call.tool,
+                call=call.id,
+                arguments=plain(arguments),
+                key=place.key,
+            )
+
+    async def done_before(self, once: Once | None, given: Any) -> Effect | None:
+        """Return the effect of a call that was made before the run broke off, if it is there already."""
+        recall = self.place.log.recall
+        if recall is None or not self.known:
+            return None
+        if once is not None and recall.unsettled(self.place.span):
+            done, result = await doubt(once, self.place.name, given, self.place)
+            if done:
+                data, files = named(result)
+                return Effect(result=data, files=files)
+        await go_on(self.place)
+        return None
 
 
 async def _effect(work: Callable[[Context], Awaitable[Any]], place: Context, take: EffectTake | None) -> Effect:
@@ -211,6 +283,11 @@ def _given(call: ToolCall, effect: Effect, place: Context, *, replayed: bool) ->
         files=effect.files,
         replayed=replayed,
     )
+    return _told(call, effect)
+
+
+def _told(call: ToolCall, effect: Effect | Returned) -> ToolResult:
+    """Return what the model is told of what a tool did."""
     if effect.error_type is not None:
         text = f"{effect.error_type}: {effect.error}"
         return ToolResult(id=call.id, tool=call.tool, text=text, failed=True)

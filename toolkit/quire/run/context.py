@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from quire.core.errors import QuireError
 from quire.core.tape import in_force
 from quire.log.log import Log
+from quire.log.recall import Mark
 from quire.run.keys import NO_KEYS, Keys
 
-__all__ = ["CURRENT", "Context", "Part", "current_context", "why"]
+__all__ = ["CURRENT", "Context", "Part", "current_context", "nearer", "why"]
 
 
 class Part(Protocol):
@@ -40,6 +41,7 @@ class Context:
         "decision",
         "error",
         "item",
+        "key",
         "keys",
         "log",
         "loop",
@@ -91,6 +93,8 @@ class Context:
         """The error that this stands in for, in a fallback."""
         self.decision = decision
         """The answer that led here, in the route of a branch."""
+        self.key: str | None = None
+        """What tells this call of a tool apart from every other, if the tool has an `idempotency_key`."""
         self.keys = keys
         """The keys the run brought along for its model calls."""
         self.session = session
@@ -130,12 +134,20 @@ class Context:
         decision: Any = None,
         keys: Keys | None = None,
         session: str | None = None,
+        mark: Mark = None,
     ) -> Context:
-        """Return the context of something that runs inside this one, or apart from it in a task of its own."""
+        """Return the context of something that runs inside this one, or apart from it in a task of its own.
+
+        In a run that goes on after a crash, it has the span that it had before: `mark` tells apart what has
+        the same name, where `item` does not.
+        """
+        log = self.log
         return Context(
-            log=self.log,
+            log=log,
             loop=self.loop,
-            span=self.log.new_span(),
+            span=log.new_span()
+            if log.recall is None
+            else log.span_for(self.span, name, item if mark is None else mark),
             parent=self.span,
             name=name,
             path=(*self.path, name if item is None else f"{name}[{item}]"),
@@ -159,7 +171,7 @@ class Context:
 
 
 def nearer(deadline: float | None, other: float) -> float:
-    """Return the earlier of two deadlines."""
+    """Return the earlier of two deadlines, of which the first may be none."""
     return other if deadline is None else min(deadline, other)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from quire.core.codec import encode
+from quire.core.errors import DefinitionError
 from quire.core.events import Event, Started, Succeeded
 from quire.run.reprice import quotes
 from quire.views import drawing, tables
@@ -36,6 +37,34 @@ class Record:
     def past(self) -> Sequence[Event]:
         """The events so far."""
         return self._events()
+
+    def at(self, seq: int) -> Record:
+        """Return the run as it was at a place in its log, with all its views: the first `seq` events.
+
+        Raises:
+            DefinitionError: the log has no such place.
+
+        Example:
+            >>> from quire import Step
+            >>> @Step
+            ... def double(n: int) -> int:
+            ...     return 2 * n
+            >>> run = double.start(21)
+            >>> _ = run.wait()
+            >>> run.at(1).status, run.at(2).status
+            ('running', 'succeeded')
+        """
+        so_far = self.up_to(seq)
+        return Record(self.id, lambda: so_far)
+
+    def up_to(self, seq: int) -> list[Event]:
+        """Return the events up to a place in the log; raise `DefinitionError` if there is none."""
+        events = list(self.past)
+        last = events[-1].seq if events else 0
+        if not isinstance(seq, int) or not 1 <= seq <= last:  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"Run {self.id} has no place {seq!r}: it has {last} events."
+            raise DefinitionError(message, remedy="The column `seq` of run.events has the places.")
+        return [event for event in events if event.seq <= seq]
 
     @property
     def name(self) -> str:

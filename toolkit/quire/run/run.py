@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -14,12 +14,13 @@ from quire.core.tape import in_force, keep
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
 from quire.run.bracket import Work, bracket, refuse
-from quire.run.context import Context
+from quire.run.context import Context, nearer
 from quire.run.keys import NO_KEYS
+from quire.run.process import here
 from quire.run.record import Record
 from quire.views.live import RunFold
 
-__all__ = ["Run", "begin", "check_session", "check_timeout", "running"]
+__all__ = ["Run", "begin", "carry_out", "check_session", "check_timeout", "running"]
 
 O = TypeVar("O")  # noqa: E741
 
@@ -51,10 +52,11 @@ class Run(Record, Generic[O]):
 
     def __init__(self, runnable: Work, value: Any, context: Context, details: dict[str, Any]) -> None:
         log = context.log
-        super().__init__(log.run, lambda: self._own(log.events))
+        super().__init__(log.run, lambda: log.events)
         self.log = log
         self.loop = context.loop
         self._name, self._kind = runnable.name, runnable.kind
+        self._runnable = runnable
         self._graph = details.get("graph") or runnable.graph()
         self._context = context
         self._ended = _Outcome[O](context.loop)
@@ -65,9 +67,15 @@ class Run(Record, Generic[O]):
         self._tape = in_force()
         if self.is_root:
             running[self.id] = self
+            log.lost = lambda: self._cancel("another process went on with it")
         else:
             context.parts.append(self)
         bridge.call_on(self.loop, lambda: self._begin(runnable, value, details))
+
+    @property
+    def past(self) -> Sequence[Event]:
+        """The events so far."""
+        return self._own(self.log.events)
 
     @property
     def is_root(self) -> bool:
@@ -119,6 +127,9 @@ class Run(Record, Generic[O]):
 
     def _close(self) -> None:
         self.log.close()
+        # What outlives the run may still be in its context, and must not keep alive all that was run in it.
+        self.log.lost = None
+        self._context.parts.clear()
         running.pop(self.id, None)
 
     async def follow(self) -> AsyncGenerator[Event]:
@@ -195,6 +206,40 @@ class Run(Record, Generic[O]):
             self._unwanted = reason
         elif self._task is not None and not self._finishing:
             self._task.cancel(reason)
+
+    def fork(
+        self,
+        *,
+        at: int | None = None,
+        edit: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Run[O]:
+        """Start another run with what this one has done, and return it; this one stays as it is.
+
+        Without `at`, everything is taken over that has ended well so far; with it, what had at that place in
+        the log (the column `seq` of `run.events`). `edit` gives nodes another output, by name, or the whole
+        run another input: `edit={"outline": Outline(...)}`, `edit={"input": "..."}`; the third item or
+        iteration of a node is `"revise[2]"`. Whatever depends on what was edited runs anew, and nothing else.
+
+        Raises:
+            DefinitionError: there is no such place or node, or the node has no output to edit.
+
+        Example:
+            >>> from quire import Step
+            >>> @Step
+            ... def double(n: int) -> int:
+            ...     return 2 * n
+            >>> @Step
+            ... def plus_one(n: int) -> int:
+            ...     return n + 1
+            >>> run = (double >> plus_one).start(5)
+            >>> run.wait()
+            11
+            >>> run.fork(edit={"double": 100}).wait()
+            101
+        """
+        return self._runnable.fork(self, at=at, edit=edit, timeout=timeout, keys=keys)
 
     async def _wait(self) -> O:
         beat = _Heartbeat(asyncio.get_running_loop()) if bridge.in_kernel() else None
@@ -329,21 +374,40 @@ def begin(
     if outer is not None:
         place = outer.child(runnable.name, timeout, apart=True, keys=outer.keys.with_(keys), session=session)
         return Run(runnable, value, place, {})
-    loop = bridge.loop_for_runs()
     log = Log(runtime.new_run_id(), runtime.store())
+    return carry_out(runnable, value, log, session=session, timeout=timeout, tags=tags, keys=keys, streaming=streaming)
+
+
+def carry_out(
+    runnable: Work,
+    value: Any,
+    log: Log,
+    *,
+    session: str | None = None,
+    timeout: float | None = None,
+    tags: Mapping[str, str] | None = None,
+    keys: Mapping[str, str] | None = None,
+    key: str | None = None,
+    streaming: bool = False,
+) -> Run[Any]:
+    """Start the run of a log of its own: from the beginning, or from where its past ends."""
+    loop, outer = bridge.loop_for_runs(), bridge.living_context()
+    root = None if log.recall is None else log.recall.root
+    session = session if root is None else root.session
+    limit = None if timeout is None else loop.time() + timeout
     context = Context(
         log=log,
         loop=loop,
-        span=log.new_span(),
+        span=log.new_span() if root is None else root.span,
         parent=None,
         name=runnable.name,
         path=(runnable.name,),
-        deadline=None if timeout is None else loop.time() + timeout,
+        deadline=limit if outer is None or outer.deadline is None else nearer(limit, outer.deadline),
         streaming=streaming,
         parts=[],
         timed=True,
-        keys=NO_KEYS.with_(keys),
+        keys=(NO_KEYS if outer is None else outer.keys).with_(keys),
         session=session,
     )
-    details = {"graph": runnable.graph(), "tags": dict(tags or {}), "session": session}
+    details = {"graph": runnable.graph(), "tags": dict(tags or {}), "key": key, "process": here(), "session": session}
     return Run(runnable, value, context, details)

@@ -14,7 +14,9 @@ from quire.run import bridge
 from quire.run.bracket import bracket
 from quire.run.context import Context
 from quire.run.naming import Place, assigned_name
-from quire.run.run import Run, begin, check_session, check_timeout
+from quire.run.record import Record
+from quire.run.resume import How, fork, resume, start
+from quire.run.run import Run, check_session, check_timeout
 from quire.views import drawing
 from quire.views.shapes import AgentSnapshot, Facts, FlowHead, FlowSnapshot, Graph, GraphNode
 
@@ -87,6 +89,7 @@ class Runnable(ABC, Generic[I, O]):
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> Run[O]:
         """Begin at once and return the handle; await the handle for the result.
 
@@ -96,8 +99,14 @@ class Runnable(ABC, Generic[I, O]):
         the conversation that the run belongs to: the agents in it that have a memory go on with it. Without
         a running event loop (a script) the work is done on Quire's own background loop.
 
+        `key="invoice-42"` says what the work is, so that it is done once: whoever starts it again, also in
+        another process, gets the run that is going on, goes on with one that has broken off or failed, or gets
+        the result of one that has ended well.
+
         Raises:
             DefinitionError: the time is none, or `keys` names nobody or has no key.
+            SubmitError: with a `key`, the input is not what it takes, or not what its run was started with.
+            StreamConflict: another process is at work on the run with this `key`.
 
         Example:
             >>> from quire import LLM, Agent
@@ -105,9 +114,58 @@ class Runnable(ABC, Generic[I, O]):
             >>> run = agent.start("Hello", keys={"openai": "sk-..."}, tags={"tenant": "4"})
             >>> isinstance(run.wait(), str)
             True
+            >>> once = agent.start("Hello", key="greeting-1")
+            >>> once.wait() == agent.start("Hello", key="greeting-1").wait()
+            True
         """
         # Whoever starts wants to watch: models are asked to write piece by piece, also before a view is open.
-        return begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        how = How(session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        return start(self, input, key=key, **how)
+
+    def resume(self, run: str, *, timeout: float | None = None, keys: Mapping[str, str] | None = None) -> Run[O]:
+        """Go on with a run of this that has broken off, failed or been stopped, and return the handle.
+
+        `run` is its id; the process may be another, where the same objects have been defined again. What has
+        ended well is not run again, and what models replied is not asked again. A step that was at work is run
+        again, and so is one whose output JSON could not hold; a tool that was at work is asked with `verify`,
+        or used again with its `idempotency_key`. Keys are never recorded, so they are to be given again.
+
+        Raises:
+            QuireError: it is running here, it is one of something else, or its input cannot be read back.
+            StoreError: there is no such run.
+            StreamConflict: another process is at work on it.
+
+        Awaiting the run raises `UnresolvedEffect` if a tool was at work, and may have done it or not.
+
+        Example:
+            >>> from quire import Step
+            >>> @Step
+            ... def double(n: int) -> int:
+            ...     return 2 * n
+            >>> run = double.start(4)
+            >>> run.wait() == double.resume(run.id).wait()
+            True
+        """
+        return resume(self, run, timeout=timeout, keys=keys)
+
+    def fork(
+        self,
+        run: str | Record,
+        *,
+        at: int | None = None,
+        edit: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Run[O]:
+        """Start a run with what another run of this has done: `run.fork` for a run that is only kept.
+
+        `run` is an id, or a record such as `quire.load` returns; `Run.fork` says what the others mean.
+
+        Raises:
+            DefinitionError: there is no such place or node, or the node has no output to edit.
+            StoreError: there is no such run.
+        """
+        return fork(self, run, at=at, edit=edit, timeout=timeout, keys=keys)
 
     async def execute(
         self,
@@ -117,8 +175,11 @@ class Runnable(ABC, Generic[I, O]):
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> O:
         """Run to the end and return the result; inside a step or a tool, as a part of that run.
+
+        With a `key` it is a run of its own, as for `start`.
 
         Raises:
             InputValidationError: the input is not what it takes.
@@ -127,10 +188,10 @@ class Runnable(ABC, Generic[I, O]):
         check_timeout(timeout)
         check_session(session)
         outer = bridge.living_context()
-        if outer is not None:
+        if outer is not None and key is None:
             place = outer.child(self.name, timeout, keys=outer.keys.with_(keys), session=session)
             return await bracket(self, input, place)
-        return await begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys)
+        return await start(self, input, key=key, session=session, timeout=timeout, tags=tags, keys=keys)
 
     async def stream(
         self,
@@ -140,6 +201,7 @@ class Runnable(ABC, Generic[I, O]):
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> AsyncIterator[Event]:
         """Yield the run's events as they happen, replies piece by piece; raise its error at the end.
 
@@ -154,7 +216,8 @@ class Runnable(ABC, Generic[I, O]):
             >>> len(asyncio.run(main())) > 0
             True
         """
-        run = begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        how = How(session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        run = start(self, input, key=key, **how)
         try:
             async with aclosing(run.follow()) as events:
                 async for event in events:
@@ -172,12 +235,15 @@ class Runnable(ABC, Generic[I, O]):
         timeout: float | None = None,
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> O:
         """Run to the end and return the result, without `await`: in scripts, cells, tests and threads."""
         if bridge.in_worker():
             # A part of the run that waits for this thread, so that it ends with it.
-            return begin(self, input, session=session, timeout=timeout, tags=tags, keys=keys).wait()
-        return bridge.wait_for(lambda: self.execute(input, session=session, timeout=timeout, tags=tags, keys=keys))
+            return start(self, input, key=key, session=session, timeout=timeout, tags=tags, keys=keys).wait()
+        return bridge.wait_for(
+            lambda: self.execute(input, session=session, timeout=timeout, tags=tags, keys=keys, key=key)
+        )
 
     def accept(self, value: Any) -> Any:
         """Return the value as the input type; raise pydantic's `ValidationError` if it cannot be."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from quire.core.events import Cancelled, Event, Failed, Requested, Responded, Started, Succeeded
+from quire.core.events import Cancelled, Event, Failed, Requested, Responded, Resumed, Started, Succeeded
 from quire.views.nodes import NodesFold, first_line
 from quire.views.shapes import Graph, Head, Patch, RunError, RunSnapshot, Status
 from quire.views.talk import TalkFold
@@ -112,6 +112,8 @@ class RunFold:
         match event:
             case Succeeded() if event.span == self._root:
                 self._set(status="succeeded", ended_at=event.at)
+            case Resumed() if event.span == self._root:
+                self._set(status="running", ended_at=None, error=None, reason=None)
             case Failed():
                 self._failed(event)
             case Cancelled() if event.span == self._root:

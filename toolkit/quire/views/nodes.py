@@ -59,6 +59,10 @@ class NodesFold:
         self._owners: dict[str, str] = {}
         self._spans: dict[str, str] = {}
         self._items: dict[str, str] = {}
+        self._lost_items: dict[str, str] = {}
+        """Items that ended without a result, by span: when they are begun again they have not ended."""
+        self._passed_over: set[str] = set()
+        """Nodes that were not reached."""
         self._notes: dict[str, str] = {}
 
     def expect(self, graph: Graph) -> None:
@@ -95,7 +99,7 @@ class NodesFold:
                 reason = f"retry {event.attempt + 1} in {words.seconds(event.wait_s)}"
                 self._set_owner(event, status="waiting", reason=reason, attempt=event.attempt + 1)
             case Resumed():
-                self._set_owner(event, status="running", reason=None)
+                self._resumed(event)
             case Rescued():
                 self._notes[event.span] = f"by {event.by}"
             case Reused():
@@ -167,6 +171,7 @@ class NodesFold:
         for node, state in self.states.items():
             if state["status"] == "pending" and node.startswith(within):
                 self._set(node, status="skipped", reason=f"`{whole}` {said}", ended_at=event.at)
+                self._passed_over.add(node)
 
     def _forget(self, span: str) -> None:
         self._paths.pop(span, None)
@@ -196,11 +201,27 @@ class NodesFold:
         for node in [path, *parts]:
             self._set(node, status="skipped", reason=event.reason, ended_at=event.at)
 
+    def _resumed(self, event: Resumed) -> None:
+        """Take back what was said when it had broken off."""
+        if event.span == self._root:
+            for node in self._passed_over:
+                self._set(node, status="pending", reason=None, ended_at=None)
+            self._passed_over.clear()
+        node, item = self._spans.get(event.span), self._lost_items.pop(event.span, None)
+        if item is not None:
+            self._adopt(event)
+            self._items[event.span] = item
+            self._count_item(item, -1)
+        elif node is not None:
+            self._set(node, status="running", reason=None, ended_at=None)
+        else:
+            self._set_owner(event, status="running", reason=None)
+
     # The same work many times
 
     def _spread(self, event: Spread) -> None:
         node = self._spans.get(event.span)
-        if node is not None:
+        if node is not None and self.states[node]["progress"] is None:  # else it goes on
             self._set(node, progress=[0, event.items or 0])
 
     def _item_started(self, event: Started) -> None:
@@ -218,8 +239,13 @@ class NodesFold:
     def _item_ended(self, event: Event) -> None:
         node = self._items.pop(event.span, None)
         if node is not None:
-            done, total = cast("list[int]", self.states[node]["progress"])
-            self._set(node, progress=[done + 1, total])
+            self._count_item(node, 1)
+            if not isinstance(event, Succeeded):
+                self._lost_items[event.span] = node
+
+    def _count_item(self, node: str, ended: int) -> None:
+        done, total = cast("list[int]", self.states[node]["progress"])
+        self._set(node, progress=[done + ended, total])
 
     # Models and tools
 

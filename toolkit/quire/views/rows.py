@@ -28,6 +28,7 @@ from quire.core.events import (
     Requested,
     Rescued,
     Responded,
+    Resumed,
     Retried,
     Returned,
     Reused,
@@ -119,8 +120,19 @@ class Reading:
         return self.of(some[0]) if len(some) == 1 else [e for e in self.events if isinstance(e, kinds)]
 
     def last(self, *kinds: type[E]) -> dict[str, E]:
-        """Return the last event of these kinds by span; one of a later kind goes before one of an earlier kind."""
-        return {event.span: event for kind in kinds for event in self.of(kind)}
+        """Return the last event of these kinds by span, if nothing went on after it.
+
+        One of a later kind goes before one of an earlier kind.
+        """
+        if not self.of(Resumed):
+            return {event.span: event for kind in kinds for event in self.of(kind)}
+        last: dict[str, E] = {}
+        for event in self.events:
+            if isinstance(event, Resumed):
+                last.pop(event.span, None)
+            elif isinstance(event, kinds):
+                last[event.span] = event
+        return last
 
     def home(self, span: str | None) -> str | None:
         """Return the node that a span is or, if it is a call, belongs to."""
@@ -142,8 +154,9 @@ class Reading:
 
     @cached_property
     def retries(self) -> Counter[str]:
-        """How often each span was tried again."""
-        return Counter(event.span for event in self.of(Retried))
+        """How often each span was tried again, after an error or because its process had ended."""
+        # After an error it is tried again when it goes on; but the process may end while it waits for that.
+        return Counter(event.span for event in self.of(Retried)) | Counter(event.span for event in self.of(Resumed))
 
     @cached_property
     def remarks(self) -> dict[str, str]:

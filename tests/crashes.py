@@ -1,0 +1,469 @@
+"""Runs that are killed with SIGKILL at a chosen moment, and gone on with in another process.
+
+Each life of a run is a process of its own, forked from one that has imported everything and done nothing: so it is
+cheap, and as dead as any when it is killed. What tools and steps do to the world is lines in files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from quire import Agent, Process, Step, Tool, current_context
+from quire.adapters.stores.file import FileStore
+from quire.errors import UnresolvedEffect
+from quire.events import Event, Started, Succeeded
+from quire.run.runnable import Runnable
+from quire.run.runtime import keep_in, store
+from quire.testing import ScriptedModel, ToolUse
+from quire.views import tables
+
+ITEMS = 8
+LOOKED_AT = {
+    "nodes": ["node", "kind", "status", "input", "output", "item", "error_type"],
+    "tools": ["node", "tool", "arguments", "result", "error_type"],
+    "calls": ["node", "agent", "model", "finish_reason", "input_tokens", "output_tokens"],
+    "messages": ["turn", "sender", "role", "kind", "text", "tool"],
+}
+"""The columns that have to be as if nothing had happened."""
+
+
+class Order(BaseModel):
+    number: int
+    done: list[str] = []
+
+
+# The world
+
+
+class World:
+    """A folder with what was done, and the moment at which the process dies."""
+
+    def __init__(self, folder: Path, moment: Moment | None = None) -> None:
+        self.folder = folder
+        self.moment = moment
+        self.counts: Counter[str] = Counter()
+
+    def passes(self, what: str) -> None:
+        """Die, if this is the moment."""
+        self.counts[what] += 1
+        if self.moment is not None and (what, self.counts[what]) == (self.moment.what, self.moment.number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def write(self, file: str, line: str) -> None:
+        """Add a line at once, or not at all."""
+        with (self.folder / file).open("a") as out:
+            out.write(f"{line}\n")
+
+    def lines(self, file: str) -> list[str]:
+        """Return what was written."""
+        with suppress(FileNotFoundError):
+            return (self.folder / file).read_text().splitlines()
+        return []
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a process dies: at the n-th event, append, beginning or end of an effect."""
+
+    what: str
+    number: int
+
+
+WHATS = ("event", "append", "appended", "before", "after")
+world: World
+
+
+def effect(name: str) -> None:
+    """Do something that must not be done twice."""
+    world.passes("before")
+    world.write("effects", name)
+    world.passes("after")
+
+
+class FatalStore(FileStore):
+    """A folder of logs, and a process that may die before or after any of its writes."""
+
+    async def append(self, stream: str, events: Any, expected: int) -> None:
+        world.passes("append")
+        await super().append(stream, events, expected)
+        world.passes("appended")
+
+
+# What is run
+
+
+@Tool(idempotency_key=lambda number: f"charge-{number}")
+def charge(number: int) -> str:
+    """Charge for an order; the bank knows the key and does nothing twice."""
+    key = current_context().key
+    world.passes("before")
+    if f"charge {key}" not in world.lines("effects"):
+        world.write("effects", f"charge {key}")
+    world.passes("after")
+    return f"charged {number}"
+
+
+def sent_already(number: int) -> str | None:
+    return f"sent {number}" if f"send {number}" in world.lines("effects") else None
+
+
+@Tool(verify=sent_already)
+async def send(number: int) -> str:
+    """Send an order."""
+    effect(f"send {number}")
+    await asyncio.sleep(0)
+    return f"sent {number}"
+
+
+@Tool
+def ring(number: int) -> str:
+    """Ring a bell, of which nobody can tell afterwards."""
+    effect(f"ring {number}")
+    return f"rang {number}"
+
+
+def step(name: str, wait: float = 0.0) -> Step[Order]:
+    async def work(order: Order) -> Order:
+        world.write("work", f"{name} {order.number}")
+        await asyncio.sleep(wait)
+        return Order(number=order.number + 1, done=[*order.done, name])
+
+    return Step(work, name=name)
+
+
+@Step
+def number_of(order: Order) -> int:
+    world.write("work", f"number_of {order.number}")
+    return order.number
+
+
+def chain() -> Runnable[Any, Any]:
+    flow = Process(input=Order, output=str, name="chain")
+    first = flow.add(step("one"))
+    second = flow.add(step("two", 0.002), inputs=first)
+    charged = flow.add(charge, inputs={"number": second.number})
+    sent = flow.add(send, inputs={"number": second.number}, when=lambda results: "charge" in results)
+    third = flow.add(step("three"), inputs=second, when=lambda results: results["charge"] == "charged 2")
+    flow.add(step("never"), inputs=third, when="three.number == 0")
+    flow.returns(flow.add(joined, inputs={"one": charged, "two": sent}))
+    return flow
+
+
+@Step
+def joined(one: str, two: str) -> str:
+    world.write("work", "joined")
+    return f"{one}, {two}"
+
+
+def fan_out() -> Runnable[Any, Any]:
+    handled = number_of >> charge_step >> send_step
+    return (orders >> Process.for_each(handled, max_parallel=3)) >> summed
+
+
+@Step
+async def orders(n: int) -> list[Order]:
+    return [Order(number=number) for number in range(n)]
+
+
+@Step
+async def summed(sent: list[str]) -> str:
+    return ", ".join(sent)
+
+
+@Step
+async def charge_step(number: int) -> int:
+    await charge.execute({"number": number})
+    return number
+
+
+@Step
+async def send_step(number: int) -> str:
+    return await send.execute({"number": number})
+
+
+def race() -> Runnable[Any, Any]:
+    flow = Process(input=Order, output=str, name="race")
+    fastest = flow.add(Process.race(step("fast", 0.002), step("slow", 3.0)))
+    flow.add(send, inputs={"number": fastest.number})
+    return flow
+
+
+def loop() -> Runnable[Any, Any]:
+    body = step("again", 0.001)
+    flow = Process(input=Order, output=str, name="loop")
+    last = flow.add(Process.loop(body, until=lambda order: order.number >= 4, max_iterations=9))
+    flow.add(charge, inputs={"number": last.number})
+    return flow
+
+
+def branch() -> Runnable[Any, Any]:
+    return Process.branch(way_of, {"left": left >> send_step, "right": right}, name="branch")
+
+
+@Step
+def way_of(order: Order) -> str:
+    world.write("work", f"way_of {order.number}")
+    return "left"
+
+
+@Step
+def left(order: Order) -> int:
+    return order.number
+
+
+@Step
+def right(order: Order) -> str:
+    return "right"
+
+
+def nested() -> Runnable[Any, Any]:
+    inner = Process(input=Order, output=Order, name="inner")
+    first = inner.add(step("in_one"))
+    inner.add(send, inputs={"number": first.number})
+    inner.returns(inner.add(step("in_two", 0.001), inputs=first))
+    flow = Process(input=Order, output=str, name="nested")
+    both = flow.add(inner)
+    flow.add(charge, inputs={"number": both.number})
+    return flow
+
+
+def clerk(*tools: Any) -> Agent:
+    """Make an agent that uses its tools one after the other, and the last two at once."""
+
+    def reply(request: Any) -> Any:
+        said = sum(len(m.parts) for m in request.messages if m.role == "tool")
+        if said == 0:
+            return ToolUse("charge", {"number": 1})
+        if said == 1:
+            return [ToolUse(tool.name, {"number": number}) for number, tool in enumerate(tools, 2)]
+        return "All is done as you asked."
+
+    offered = list(dict.fromkeys([charge, *tools]))
+    return Agent(ScriptedModel([reply] * 50), "Do it.", name="clerk", tools=offered)
+
+
+def agent() -> Runnable[Any, Any]:
+    return asked >> clerk(send, charge)
+
+
+@Step
+def asked(order: Order) -> str:
+    world.write("work", f"asked {order.number}")
+    return f"Please handle order {order.number}."
+
+
+def opaque() -> Runnable[Any, Any]:
+    return asked >> clerk(ring)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Something to run, with its input."""
+
+    make: Callable[[], Runnable[Any, Any]]
+    input: Any = field(default_factory=lambda: Order(number=0))
+    opaque: bool = False
+    """Whether nobody can tell of some effect if it has happened."""
+    streams: bool = False
+    forks: bool = False
+
+
+SHAPES = {
+    "chain": Shape(chain),
+    "fan-out": Shape(fan_out, ITEMS),
+    "race": Shape(race),
+    "loop": Shape(loop),
+    "branch": Shape(branch),
+    "nested": Shape(nested),
+    "agent": Shape(agent),
+    "streaming": Shape(agent, streams=True),
+    "fork": Shape(nested, forks=True),
+    "opaque": Shape(opaque, opaque=True),
+}
+
+
+# Lives
+
+
+def live(shape: Shape, folder: Path, moment: Moment | None) -> Any:
+    """Do the run of a folder, from the beginning or from where it had broken off; it may be the end of the process."""
+    global world  # noqa: PLW0603 - a process has one, like a kernel has
+    world = World(folder, moment)
+    return asyncio.run(_live(shape, folder))
+
+
+async def _live(shape: Shape, folder: Path) -> Any:
+    with keep_in(FatalStore(folder / "home")):
+        kept = [name for name in await store().streams("runs/") if name != _source(folder)]
+        runnable = shape.make()
+        if kept:
+            run = runnable.resume(kept[0].removeprefix("runs/"))
+        elif _source(folder):
+            run = runnable.fork(_source(folder).removeprefix("runs/"), edit={"inner/in_one": Order(number=40)})
+        else:
+            run = runnable.start(shape.input)
+        if shape.forks and not _source(folder):
+            (folder / "source").write_text(run.log.stream)
+        run.log.subscribe(lambda event: event.ephemeral or world.passes("event"))
+        if shape.streams:
+            async for _ in run.follow():
+                pass
+        return await run
+
+
+def _source(folder: Path) -> str:
+    """Return the stream of the run that is forked; nothing while there is none."""
+    with suppress(FileNotFoundError):
+        return (folder / "source").read_text()
+    return ""
+
+
+def begun(shape: Shape, folder: Path) -> Path:
+    """Return a new folder in which a shape may run: one that is forked has run there."""
+    folder.mkdir()
+    if shape.forks:
+        life(shape, folder)
+        (folder / "effects").unlink()
+        (folder / "work").unlink()
+    return folder
+
+
+def life(shape: Shape, folder: Path, moment: Moment | None = None) -> str:
+    """Let a process of its own do the run; return how it ended: done, killed, or the name of an error."""
+    child = os.fork()
+    if child == 0:
+        ending = 1
+        try:
+            try:
+                (folder / "result").write_text(json.dumps(live(shape, folder, moment)))
+            except UnresolvedEffect as error:
+                (folder / "error").write_text(f"UnresolvedEffect {error.tool}")
+                ending = 2
+            else:
+                ending = 0
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
+            (folder / "error").write_text(traceback.format_exc())
+        finally:
+            os._exit(ending)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return "killed" if os.WTERMSIG(status) == signal.SIGKILL else f"signal {os.WTERMSIG(status)}"
+    return ("done", "failed", "unresolved")[os.WEXITSTATUS(status)]
+
+
+def log_of(folder: Path) -> list[Event]:
+    """Return the log of a folder's run."""
+    own = FileStore(folder / "home")
+    source = _source(folder)
+
+    async def read() -> list[Event]:
+        names = [name for name in await own.streams("runs/") if name != source]
+        return await own.read(names[0]) if names else []
+
+    return asyncio.run(read())
+
+
+def told(folder: Path) -> dict[str, list[Any]]:
+    """Return what the tables of a folder's run say, without what may differ from run to run, in an order of its own."""
+    events = log_of(folder)
+    found: dict[str, list[Any]] = {}
+    for table, columns in LOOKED_AT.items():
+        frame = getattr(tables, table)(events)[columns]
+        found[table] = sorted(map(str, json.loads(frame.to_json(orient="values"))))
+    return found
+
+
+@dataclass
+class Outcome:
+    """What became of a run that was killed."""
+
+    kills: int = 0
+    """How often it was: a moment that never comes kills nobody."""
+    problems: list[str] = field(default_factory=list[str])
+    """What is not as in a run that nobody killed."""
+
+
+class Reference:
+    """How a shape's run goes that nobody kills."""
+
+    def __init__(self, shape: Shape, folder: Path) -> None:
+        ending = life(shape, begun(shape, folder))
+        if ending != "done":
+            raise RuntimeError((folder / "error").read_text())
+        self.result = (folder / "result").read_text()
+        self.told = told(folder)
+        self.effects = Counter(World(folder).lines("effects"))
+        events = len(log_of(folder))
+        effects = sum(self.effects.values())
+        appends = 3 + effects
+        self.most = dict(zip(WHATS, (events, appends, appends, effects, effects), strict=True))
+
+
+def killed(shape: Shape, reference: Reference, folder: Path, moments: tuple[Moment, ...]) -> Outcome:
+    """Kill a run at these moments, one after the other, and let it end."""
+    begun(shape, folder)
+    outcome, world = Outcome(), World(folder)
+    finished: set[tuple[str, str]] = set()
+    for moment in moments:
+        ending = life(shape, folder, moment)
+        outcome.kills += ending == "killed"
+        if ending == "failed":
+            break
+        finished |= _finished(log_of(folder))
+    before = Counter(world.lines("work"))
+    ending = life(shape, folder)
+    if ending == "unresolved" and shape.opaque:
+        if any(count > 1 for count in Counter(world.lines("effects")).values()):
+            outcome.problems.append(f"did {world.lines('effects')}")
+    elif ending != "done":
+        outcome.problems.append(f"ended as {ending}: {(folder / 'error').read_text()}")
+    else:
+        again = Counter(world.lines("work")) - before
+        outcome.problems += [f"ran {work} again, which had finished" for work in lines_of(finished) if again[work]]
+        outcome.problems += differences(reference, folder)
+    return outcome
+
+
+def differences(reference: Reference, folder: Path) -> Iterator[str]:
+    """Yield what is otherwise than in the run that nobody killed."""
+    result, effects, found = (folder / "result").read_text(), Counter(World(folder).lines("effects")), told(folder)
+    if result != reference.result:
+        yield f"gave {result}, not {reference.result}"
+    if effects != reference.effects:
+        yield f"did {effects}, not {reference.effects}"
+    for name, rows in found.items():
+        if rows != reference.told[name]:
+            yield f"{name} are {rows}, not {reference.told[name]}"
+
+
+def _finished(events: list[Event]) -> set[tuple[str, str]]:
+    began = {event.span: event for event in events if isinstance(event, Started)}
+    ended = [began[event.span] for event in events if isinstance(event, Succeeded) and event.span in began]
+    return {(node.name, json.dumps(node.input)) for node in ended}
+
+
+def lines_of(finished: set[tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines of the file of work that stand for what has finished."""
+    for name, given in finished:
+        value = json.loads(given)
+        yield f"{name} {value['number']}" if isinstance(value, dict) and "number" in value else name
+
+
+def moments_of(reference: Reference, dice: random.Random) -> tuple[Moment, ...]:
+    """Choose when to kill a run: usually once, sometimes again after it went on."""
+    times = dice.choice((1, 1, 1, 2, 3))
+    whats = [dice.choice(WHATS) for _ in range(times)]
+    return tuple(Moment(what, dice.randint(1, max(reference.most[what], 1))) for what in whats)
