@@ -80,12 +80,14 @@ class Reading:
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self.events = [event for event in events if not event.ephemeral]
-        """Those that last, in the order of the log."""
         by_kind: defaultdict[type[Event], list[Event]] = defaultdict(list)
-        for event in self.events:
+        told = list(events)
+        for event in told:
             by_kind[type(event)].append(event)
         self._by_kind = by_kind
+        passing = any(kind.ephemeral for kind in by_kind)
+        self.events = [event for event in told if not event.ephemeral] if passing else told
+        """Those that last, in the order of the log."""
         self.nodes = {node.span: node for node in self.ordered(Started, Skipped)}
         """What opened each node, by span."""
         self.names: dict[str, str] = {}
@@ -596,13 +598,21 @@ def _less(one: float | None, other: float | None) -> float | None:
 def _all_calls(logs: Iterable[Reading], names: Sequence[str]) -> Columns:
     made: Columns = {name: [] for name in names}
     for log in logs:
-        nobody: list[None] = [None] * len(log.calls["run"])
-        days = [at // _DAY * _DAY for at in log.calls["started_at"]]
-        sessions = [log.session_of(log.home(call.parent)) for call in log.of(Requested)]
-        columns = {**log.calls, "session": sessions, "tenant": nobody, "day": days}
         for name in made:
-            made[name] += columns[name]
+            made[name] += _of_calls(log, name)
     return made
+
+
+def _of_calls(log: Reading, name: str) -> Sequence[Any]:
+    match name:
+        case "day":
+            return [at // _DAY * _DAY for at in log.calls["started_at"]]
+        case "session":
+            return list(map(log.session_of, log.homes(log.of(Requested))))
+        case "tenant":
+            return [None] * len(log.calls["run"])
+        case _:
+            return log.calls[name]
 
 
 def _sums(made: Columns, places: Sequence[int], groups: int, tokens: Sequence[str] = _TOKENS) -> Columns:
