@@ -118,6 +118,9 @@ WRONG = {
     '[prices."m"]\ninput = "1"\noutput = 1': "input='1', which is no price",
     '[prices."m"]\ninput = 1\noutput = 1\nper = "call"': "'per', which is no part of a price",
     "[prices]\nm = 1": 'prices."m" is no table',
+    'storage = "secret"': "storage is no table",
+    "[storage]\nurl = 7": "url in [storage] is no text",
+    '[storage]\nulr = "secret"': "'ulr' in [storage] means nothing",
     "[prices.gpt-4.1]\ninput = 1\noutput = 1": "holds a table, not a price",
 }
 
@@ -131,6 +134,31 @@ def test_nonsense_is_told_with_file_and_place(write, text, message):
     assert raised.value.where == str(path)
     assert raised.value.remedy
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("sqlite:///runs.db", "sqlite:///{folder}/runs.db"),
+        ("sqlite:///../my runs.db", "sqlite:///{folder}/../my%20runs.db"),
+        ("file:logs", "file:{folder}/logs"),
+        ("sqlite:////var/runs.db", "sqlite:////var/runs.db"),
+        ("sqlite:///~/runs.db", "sqlite:///~/runs.db"),
+        ("file:///var/logs", "file:///var/logs"),
+        (" postgresql://me:secret@host/x ", "postgresql://me:secret@host/x"),
+    ],
+)
+def test_where_runs_are_kept_is_meant_from_where_it_is_said(write, tmp_path, monkeypatch, written, meant):
+    folder = write(f'[storage]\nurl = "{written}"').parent
+    (folder / "deep").mkdir()
+    monkeypatch.chdir(folder / "deep")
+    assert settings().storage == meant.format(folder=folder)
+    assert "secret" not in repr(settings())
+
+
+def test_nothing_is_said_of_where_runs_are_kept(write):
+    write("[storage]")
+    assert settings().storage is None
 
 
 def test_a_slip_is_told_with_what_was_meant(write):

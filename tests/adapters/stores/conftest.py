@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from quire.core.ports import Store
+from tests.adapters.stores import servers
 from tests.adapters.stores.places import LASTING, PLACES, Place
 
 
@@ -23,3 +24,8 @@ def lasting(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def store(place: Place) -> Store:
     return place.open()
+
+
+@pytest.fixture
+def free_port() -> int:
+    return servers.free_port()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import pkgutil
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 from quire.core.events import Said
 from quire.core.ports import Store
+from tests.adapters.stores import servers
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Place:
 PLACES: dict[str, Callable[[Path], Place]] = {
     "memory": lambda _: Place("quire.adapters.stores.memory:MemoryStore"),
     "file": lambda folder: Place("quire.adapters.stores.file:FileStore", (str(folder / "logs"),)),
+    "objects": lambda folder: Place("quire.adapters.stores.objects:ObjectStore", (folder.as_uri(),)),
+    "s3": lambda _: Place("quire.adapters.stores.objects:ObjectStore", (servers.bucket(),)),
+    "postgres": lambda _: Place("quire.adapters.stores.postgres:PostgresStore", (servers.database(),)),
+    "redis": lambda _: Place("quire.adapters.stores.redis:RedisStore", (servers.number(),)),
+    "sqlite": lambda folder: Place("quire.adapters.stores.sqlite:SQLiteStore", (str(folder / "logs" / "runs.db"),)),
 }
 LASTING = [name for name in PLACES if name != "memory"]
 """Those that other processes see."""
@@ -64,3 +72,18 @@ async def finished(process: subprocess.Popen[str]) -> str:
 def said(seq: int, text: str = "") -> Said:
     """Make an event."""
     return Said(seq=seq, at=float(seq), run="r", span="1", parent=None, sender="me", role="user", text=text)
+
+
+def everything(error: BaseException) -> str:
+    """Write out an error as a notebook does, with what it was made from."""
+    return f"{error!r} {error} {''.join(traceback.format_exception(error))}"
+
+
+async def soon(happened: Callable[[], object]) -> None:
+    """Wait for something that another thread does about what is forgotten."""
+    for _ in range(500):
+        gc.collect()
+        if happened():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("It did not happen.")

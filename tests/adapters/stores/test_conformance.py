@@ -19,7 +19,7 @@ from quire.core.messages import Message, ToolCall
 from quire.core.ports import Store
 from quire.core.usage import Usage
 from tests.adapters.stores.other_process import text
-from tests.adapters.stores.places import PLACES, Place, finished, said
+from tests.adapters.stores.places import PLACES, Place, finished, python, said
 
 EVENTS = [said(seq, f"text {seq}") for seq in range(1, 11)]
 
@@ -60,7 +60,7 @@ async def test_what_was_given_is_not_kept_by_reference(store: Store):
 
 
 async def test_streams_do_not_mix(store: Store):
-    names = ["a", "b", "a/b", "a/b/c", "ab", "A-1_2.x"]
+    names = ["a", "b", "a/b", "a/b/c", "ab", "A-1_2.x", "größe/漢字", "größe"]
     for name in names:
         await store.append(name, [said(1, name)], 0)
     for name in names:
@@ -150,9 +150,23 @@ async def test_one_of_two_tasks_wins(store: Store):
 
 
 async def test_appends_queued_at_the_same_moment_keep_their_order(store: Store):
-    events = [said(seq) for seq in range(1, 301)]
+    events = [said(seq) for seq in range(1, 201)]
     await asyncio.gather(*(store.append("runs/1", [event], event.seq - 1) for event in events))
     assert await store.read("runs/1") == events
+
+
+async def test_what_was_cancelled_is_there_whole_or_not_at_all(store: Store):
+    there = 0
+    for wait in (0, 0, 0.001, 0.002, 0.005, 0.01):
+        events = [said(seq, "words " * 50) for seq in range(there + 1, there + 101)]
+        append = asyncio.create_task(store.append("runs/1", events, there))
+        await asyncio.sleep(wait)
+        append.cancel()
+        await asyncio.wait([append])
+        kept = await store.read("runs/1", there)  # knows already: it waited for its turn
+        assert kept in ([], events)
+        there += len(kept)
+    await store.append("runs/1", [said(there + 1)], there)
 
 
 async def test_many_streams_at_once(store: Store):
@@ -160,10 +174,10 @@ async def test_many_streams_at_once(store: Store):
         for event in EVENTS:
             await store.append(stream, [event], event.seq - 1)
 
-    names = [f"runs/{number:03}" for number in range(50)]
+    names = [f"runs/{number:03}" for number in range(30)]
     await asyncio.gather(*map(fill, names))
-    assert await store.streams() == names
-    assert [await store.read(name) for name in names] == [EVENTS] * 50
+    assert sorted(await store.streams()) == names  # none is older: they began at one moment
+    assert [await store.read(name) for name in names] == [EVENTS] * 30
 
 
 def test_one_store_serves_many_loops(place: Place):
@@ -205,7 +219,8 @@ async def test_a_deleted_stream_is_unknown(store: Store):
     assert await store.read("runs/1") == EVENTS[:1]
 
 
-BAD = ["", "/", "/etc/passwd", "a/", "/a", "a//b", "..", "a/../b", ".", "a/./b", "a b", "ä", "a\n", "a\\b", "a.jsonl/b"]
+BAD = ["", "/", "/etc/passwd", "a/", "/a", "a//b", "..", "a/../b", ".", "a/./b", "a b", "a\u0308", "a\n"]
+BAD += ["a\\b", "a.jsonl/b"]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -243,7 +258,7 @@ async def outcome(store: Store, call: tuple[Any, ...], there: int) -> Any:
             return await getattr(store, name)(*arguments)
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", [name for name in PLACES if name != "s3"])  # which "objects" stands for, and faster
 def test_a_store_does_what_the_plainest_store_does(name: str):
     async def play(script: list[tuple[Any, ...]], folder: str) -> None:
         plainest, store = MemoryStore(), PLACES[name](Path(folder)).open()
@@ -251,7 +266,7 @@ def test_a_store_does_what_the_plainest_store_does(name: str):
             there = len(await plainest.read(call[1])) if call[0] == "append" else 0
             assert await outcome(store, call, there) == await outcome(plainest, call, there), call
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=40)
     @given(st.lists(calls, max_size=25))
     def law(script: list[tuple[Any, ...]]):
         with tempfile.TemporaryDirectory() as folder:
@@ -283,7 +298,8 @@ async def test_two_stores_at_the_same_place_take_turns(lasting: Place):
 
 
 async def test_two_processes_race_for_every_place(lasting: Place):
-    writers = [lasting.start("race", "runs/1", name, 150) for name in "ab"]
+    times = 40 if "s3:" in lasting.arguments[0] else 150
+    writers = [lasting.start("race", "runs/1", name, times) for name in "ab"]
     for writer in writers:
         await asyncio.to_thread(writer.stdout.readline)
     for writer in writers:
@@ -292,10 +308,10 @@ async def test_two_processes_race_for_every_place(lasting: Place):
     for writer in writers:
         await finished(writer)
     events = await lasting.open().read("runs/1")
-    assert [event.seq for event in events] == list(range(1, 301))
+    assert [event.seq for event in events] == list(range(1, 2 * times + 1))
     for name in "ab":
         own = [event.text for event in events if event.text.startswith(name)]
-        assert own == [f"{name} {time}" for time in range(150)]
+        assert own == [f"{name} {time}" for time in range(times)]
 
 
 async def test_a_writer_killed_at_any_moment_spoils_nothing(lasting: Place):
@@ -313,3 +329,33 @@ async def test_a_writer_killed_at_any_moment_spoils_nothing(lasting: Place):
         assert confirmed <= len(events) <= confirmed + 5
         assert events[there:] == [said(seq, text(seed, seq)) for seq in range(there + 1, len(events) + 1)]
         there = len(events)
+
+
+FORK = """
+import asyncio, os, sys
+from tests.adapters.stores.places import Place, said
+
+store = Place(sys.argv[1], tuple(sys.argv[2:])).open()
+asyncio.run(store.append("runs/1", [said(1)], 0))
+child = os.fork()
+if not child:
+    try:
+        asyncio.run(store.append("runs/1", [said(2)], 1))
+    except Exception as error:
+        print(error, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+there = len(asyncio.run(store.read("runs/1")))
+asyncio.run(store.append("runs/1", [said(there + 1)], there))
+print(there)
+"""
+
+
+async def test_a_forked_process_writes_on_or_says_that_it_cannot(lasting: Place):
+    told = ("-W", "ignore::DeprecationWarning", "-c", FORK, lasting.store, *lasting.arguments)
+    printed = await finished(python(*told))
+    if "ObjectStore" in lasting.store:
+        assert printed.startswith("Object storage cannot be used in a process that was forked")
+        assert "spawn" in printed
+    else:
+        assert printed == "2\n"

@@ -399,27 +399,6 @@ def test_a_forgotten_store_leaves_no_thread(folder: Path):
     assert not thread.is_alive()
 
 
-FORK = """
-import asyncio, os, sys
-from quire.adapters.stores.file import FileStore
-from tests.adapters.stores.places import said
-
-store = FileStore(sys.argv[1])
-asyncio.run(store.append("runs/1", [said(1)], 0))
-child = os.fork()
-if not child:
-    asyncio.run(store.append("runs/1", [said(2)], 1))
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-asyncio.run(store.append("runs/1", [said(3)], 2))
-assert len(asyncio.run(store.read("runs/1"))) == 3
-"""
-
-
-async def test_a_forked_process_writes_on(folder: Path):
-    await finished(python("-W", "ignore::DeprecationWarning", "-c", FORK, str(folder)))
-
-
 HOLD = """
 import fcntl, sys, time
 log = open(sys.argv[1], "ab")

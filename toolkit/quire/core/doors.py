@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from quire.core.errors import DefinitionError
+from quire.core.errors import DefinitionError, QuireError
 
 __all__ = ["doors", "open_door", "who_serves"]
 
@@ -19,6 +19,9 @@ _BY_NAME = (
 )
 """Who serves a model, told from how its name begins."""
 
+_OF_EXTRA = re.compile(r"([\w.-]+).*;.*\bextra == ['\"]([\w.-]+)['\"]")
+"""What a package requires for one of its extras: the requirement's name, and the extra's."""
+
 
 @cache
 def doors(group: str) -> dict[str, EntryPoint]:
@@ -28,13 +31,38 @@ def doors(group: str) -> dict[str, EntryPoint]:
 
 @cache
 def open_door(group: str, name: str) -> Any:
-    """Return what an entry point leads to; raise `DefinitionError` that lists the names there are."""
+    """Return what an entry point leads to.
+
+    Raises:
+        DefinitionError: nothing has that name; the error lists the names there are.
+        QuireError: a package that it needs is not installed; the error says how to install it.
+    """
     points = doors(group)
     if name not in points:
         known = ", ".join(sorted(points)) or "none: is the package installed? (pip install -e .)"
         message = f"Nothing is installed under the name {name!r} for {group}."
         raise DefinitionError(message, remedy=f"Known names: {known}")
-    return points[name].load()
+    try:
+        return points[name].load()
+    except ModuleNotFoundError as error:
+        lacks = (error.name or "").partition(".")[0]
+        raise QuireError(
+            f"{name} needs {lacks}, which is not installed.", remedy=f"pip install {_bringing(points[name], lacks)}"
+        ) from error
+
+
+def _bringing(point: EntryPoint, lacks: str) -> str:
+    """Return what to install: the package the entry point belongs to, with the extra that brings what it lacks."""
+    requirements = (point.dist.requires if point.dist is not None else None) or []
+    by_extra: dict[str, list[str]] = {}
+    for requirement in requirements:
+        if found := _OF_EXTRA.match(requirement):
+            by_extra.setdefault(found[2], []).append(found[1])
+    bringing = [extra for extra, names in by_extra.items() if lacks in names]
+    if point.dist is None or not bringing:
+        return lacks
+    # Of those that bring it, the one that brings the least besides.
+    return f'"{point.dist.name}[{min(bringing, key=lambda extra: len(by_extra[extra]))}]"'
 
 
 def who_serves(model: str) -> tuple[str | None, str]:

@@ -1,7 +1,8 @@
 """The sockets of the house: what an adapter has to offer, at most four methods each.
 
-A model and a store are ports, not runnables. An adapter is found by its entry point (groups
-`quire.providers` and `quire.stores`); ours come through the same door as a stranger's.
+A model and a store are ports, not runnables. An adapter is found by its entry point; ours come through
+the same door as a stranger's. One of the group `quire.providers` is called with an `Endpoint`. One of
+`quire.stores` has the name of a scheme, as in `scheme://...`, and is called with the whole address.
 """
 
 from __future__ import annotations

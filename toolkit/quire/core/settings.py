@@ -1,4 +1,4 @@
-"""What `quire.toml` says: keys and addresses of providers, and prices of one's own.
+"""What `quire.toml` says: keys and addresses of providers, prices of one's own, and where runs are kept.
 
 The nearest one counts: in the working directory, or else above it, up to the home directory (or the root, for who
 works elsewhere). It is read again when it changes. Environment variables go before it.
@@ -13,11 +13,15 @@ works elsewhere). It is read again when it changes. Environment variables go bef
     input = 0.10
     output = 0.40
     cached_input = 0.01           # optional, like cache_write
+
+    [storage]
+    url = "sqlite:///runs.db"     # beside this file
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -26,6 +30,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote, unquote
 
 from quire.core.doors import doors
 from quire.core.errors import DefinitionError
@@ -34,6 +39,9 @@ from quire.core.price import Price
 __all__ = ["ProviderSettings", "Settings", "settings"]
 
 FILE = "quire.toml"
+
+_RELATIVE = re.compile(r"(sqlite:///|file:)([^/~].*)")
+"""An address on this machine that does not begin at its root: meant from where the file lies that says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,8 @@ class Settings:
     """By the provider's name."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """By `model` or `provider:model`."""
+    storage: str | None = field(default=None, repr=False)
+    """The address of the store that runs are kept in."""
 
     def price(self, provider: str | None, model: str) -> Price | None:
         """Return the price of a model, if there is one; that of the very provider goes before the model's."""
@@ -121,29 +131,34 @@ def _read(path: str, _mtime_ns: int, _size: int) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"The settings are not TOML: {error}."
         raise DefinitionError(message, where=path, remedy="https://toml.io shows how it is written.") from None
-    _known(document, ("providers", "prices"), "", path)
-    providers, prices = (_table(document.get(name, {}), name, path) for name in ("providers", "prices"))
+    names = ("providers", "prices", "storage")
+    _known(document, names, "", path)
+    providers, prices, storage = (_table(document.get(name, {}), name, path) for name in names)
     _known(providers, tuple(sorted(doors("quire.providers"))), "providers", path)
     return Settings(
         providers={name: _provider(value, f"providers.{name}", path) for name, value in providers.items()},
         prices={name: _price(name, value, path) for name, value in prices.items()},
+        storage=_storage(storage, path),
     )
 
 
 def _provider(value: Any, place: str, path: str) -> ProviderSettings:
     written = _table(value, place, path)
     _known(written, ("api_key", "base_url"), place, path)
-    for name, text in written.items():
-        if not isinstance(text, str) or not text.strip():
-            # What it is instead is not repeated: it may be half of a key.
-            raise DefinitionError(
-                f"{name} in [{place}] is no text.", where=path, remedy=f'Put it in quotes: {name} = "..."'
-            )
+    _texts(written, place, path)
     address = written.get("base_url")
     if address is not None and not address.strip().startswith(("http://", "https://")):
         message = f"base_url in [{place}] is {address!r}, which is not the address of a server."
         raise DefinitionError(message, where=path, remedy="It begins with http:// or https://.")
     return ProviderSettings(**{name: text.strip() for name, text in written.items()})
+
+
+def _storage(written: dict[str, Any], path: str) -> str | None:
+    _known(written, ("url",), "storage", path)
+    _texts(written, "storage", path)
+    address = written.get("url", "").strip() or None
+    relative = address and _RELATIVE.fullmatch(address)
+    return f"{relative[1]}{quote(str(Path(path).parent / unquote(relative[2])))}" if relative else address
 
 
 def _price(model: str, value: Any, path: str) -> Price:
@@ -159,6 +174,15 @@ def _table(value: Any, place: str, path: str) -> dict[str, Any]:
         return cast("dict[str, Any]", value)
     message = f"{place} is no table."
     raise DefinitionError(message, where=path, remedy=f"Begin it with a line [{place}].")
+
+
+def _texts(table: Mapping[str, Any], place: str, path: str) -> None:
+    for name, text in table.items():
+        if not isinstance(text, str) or not text.strip():
+            # What it is instead is not repeated: it may be half of a key.
+            raise DefinitionError(
+                f"{name} in [{place}] is no text.", where=path, remedy=f'Put it in quotes: {name} = "..."'
+            )
 
 
 def _known(table: Mapping[str, Any], names: tuple[str, ...], place: str, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["all_logs", "costs", "load", "runs"]
+
+_AT_ONCE = 16
+"""Logs that are read at the same time: a store on another machine answers each after a moment."""
 
 
 def runs() -> pd.DataFrame:
@@ -76,8 +80,8 @@ def load(run: str | Path) -> Record:
         return alive
     kept = bridge.aside(lambda: runtime.store().read(f"runs/{run}"))
     if not kept:
-        message = f"There is no run {str(run)!r} in {runtime.home()}."
-        raise StoreError(message, remedy="quire.runs() lists the ids; QUIRE_HOME says where they are kept.")
+        message = f"There is no run {str(run)!r} in {runtime.store()!r}."
+        raise StoreError(message, remedy="quire.runs() lists the ids; QUIRE_HOME, or QUIRE_DATABASE_URL, says which.")
     return Record(str(run), lambda: kept)
 
 
@@ -89,8 +93,15 @@ def all_logs() -> list[Sequence[Event]]:
 
 
 async def _kept_logs() -> dict[str, list[Event]]:
-    store = runtime.store()
-    return {name.removeprefix("runs/"): await _readable(store, name) for name in await store.streams("runs/")}
+    store, free = runtime.store(), asyncio.Semaphore(_AT_ONCE)
+
+    async def log(name: str) -> list[Event]:
+        async with free:
+            return await _readable(store, name)
+
+    names = await store.streams("runs/")
+    logs = await asyncio.gather(*map(log, names))
+    return {name.removeprefix("runs/"): log for name, log in zip(names, logs, strict=True)}
 
 
 async def _readable(store: Store, name: str) -> list[Event]:

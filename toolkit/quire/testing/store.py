@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from quire.core.doors import open_door
 from quire.core.ports import Store
-from quire.run.runtime import keep_in
+from quire.run.runtime import keep_in, open_store
 
 __all__ = ["in_memory"]
 
@@ -21,4 +20,4 @@ def in_memory() -> AbstractContextManager[Store]:
         ...     len(quire.runs())
         0
     """
-    return keep_in(open_door("quire.stores", "memory")())
+    return keep_in(open_store("memory://"))

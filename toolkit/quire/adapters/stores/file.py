@@ -9,27 +9,24 @@ For Linux and macOS; Windows has no `fcntl`.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
-import threading
-import weakref
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Self, TypeAlias
 
+from quire.adapters.stores.address import path_of
+from quire.adapters.stores.disk import Disk
+from quire.adapters.stores.lines import events_of
 from quire.adapters.stores.memory import check_name, check_numbers, conflict, is_name
-from quire.core.codec import decode, encode
+from quire.core.codec import encode
 from quire.core.errors import CorruptLog, StoreError
 from quire.core.events import Event
 
 __all__ = ["FileStore"]
 
-T = TypeVar("T")
-_Job: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
 _Tail: TypeAlias = "tuple[tuple[int, int, int], int, int]"
 """How a file looked after our last append, how many events it held then, and where the last of them begins."""
 
@@ -60,8 +57,13 @@ class FileStore:
     def __init__(self, folder: str | Path) -> None:
         # Absolute at once: a notebook may change its working directory between two cells.
         self.folder = Path(folder).expanduser().absolute()
-        self._disk = _Disk()
+        self._disk = Disk()
         self._tails: dict[str, _Tail] = {}
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Return the store at `file:///folder`, or at `file:folder`, which is beside the notebook."""
+        return cls(path_of(url, "file:///folder, or file:folder"))
 
     def __repr__(self) -> str:
         return f"FileStore({str(self.folder)!r})"
@@ -160,45 +162,6 @@ class FileStore:
             del self._tails[next(iter(self._tails))]
 
 
-class _Disk:
-    """A thread that does one thing after the other; a daemon, so that a disk that hangs cannot hold up the exit."""
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._starting = threading.Lock()
-
-    async def do(self, job: Callable[[], T]) -> T:
-        answer: Future[T] = Future()
-        self._started().put((answer, job))
-        return await asyncio.wrap_future(answer)
-
-    def _started(self) -> SimpleQueue[_Job | None]:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                # First use; or the child of a fork, to which the parent's jobs do not belong.
-                self._jobs = SimpleQueue()
-                self._thread = threading.Thread(target=_work, args=(self._jobs,), name="quire logs", daemon=True)
-                self._thread.start()
-                weakref.finalize(self, self._jobs.put, None).atexit = False
-            return self._jobs
-
-
-def _work(jobs: SimpleQueue[_Job | None]) -> None:
-    while (job := jobs.get()) is not None:
-        _do(*job)
-        del job  # it holds the store, which could not be forgotten while this thread waits
-
-
-def _do(answer: Future[T], job: Callable[[], T]) -> None:
-    if not answer.set_running_or_notify_cancel():
-        return
-    try:
-        answer.set_result(job())
-    except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the answer
-        answer.set_exception(error)
-
-
 def _make(root: Path, folder: Path) -> None:
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -246,13 +209,7 @@ def _read(path: Path, after: int, tail: _Tail | None) -> list[Event]:
         except FileNotFoundError:
             return []
     *lines, _torn = text.split(b"\n")
-    events: list[Event] = []
-    for number, line in enumerate(lines[after - passed :], after + 1):
-        try:
-            events.append(_numbered(line, number))
-        except ValueError as error:
-            raise _corrupt(path, number, events, error) from error
-    return events
+    return events_of(lines[after - passed :], after, partial(_corrupt, path))
 
 
 def _text(path: Path, after: int, tail: _Tail | None) -> tuple[bytes, int]:
@@ -265,13 +222,6 @@ def _text(path: Path, after: int, tail: _Tail | None) -> tuple[bytes, int]:
             return file.read(), 0
         file.seek(tail[2])
         return file.read(), tail[1] - 1
-
-
-def _numbered(line: bytes, number: int) -> Event:
-    event = decode(line)
-    if event.seq != number:
-        raise ValueError(f"it holds event {event.seq}")
-    return event
 
 
 def _corrupt(path: Path, number: int, events: list[Event], error: ValueError) -> CorruptLog:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
+import unicodedata
 from collections.abc import Sequence
+from typing import Self
 
-from quire.core.errors import StoreError, StreamConflict
+from quire.core.errors import DefinitionError, StoreError, StreamConflict
 from quire.core.events import Event
 
 __all__ = ["MemoryStore", "check_name", "check_numbers", "conflict", "is_name"]
 
-_SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
+_SEGMENT = re.compile(r"[\w.-]+")
 
 
 class MemoryStore:
@@ -30,6 +32,13 @@ class MemoryStore:
     def __init__(self) -> None:
         self._streams: dict[str, list[Event]] = {}
         self._one_writer = threading.Lock()
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Return a new store; its address says no more than `memory://`."""
+        if url != "memory://":
+            raise DefinitionError("This address says more than memory has to know.", remedy="It is written memory://.")
+        return cls()
 
     def __repr__(self) -> str:
         return "MemoryStore()"
@@ -71,20 +80,21 @@ def check_name(stream: str) -> None:
         ...
         quire.core.errors.StoreError: '../etc' is not a name for a stream.
           Use letters, digits, ".", "-" and "_", in segments joined by "/", such as runs/1m8k.
-          No segment is ".." or "." or ends in ".jsonl".
+          No segment is ".." or "." or ends in ".jsonl"; letters with marks are composed (NFC).
     """
     if not is_name(stream):
         raise StoreError(
             f"{stream!r} is not a name for a stream.",
             remedy='Use letters, digits, ".", "-" and "_", in segments joined by "/", such as runs/1m8k.\n'
-            'No segment is ".." or "." or ends in ".jsonl".',
+            'No segment is ".." or "." or ends in ".jsonl"; letters with marks are composed (NFC).',
         )
 
 
 def is_name(stream: str) -> bool:
     """Return whether every store can keep a stream of this name."""
-    # A folder x.jsonl could stand in the way of the file of stream x.
-    return all(
+    # A folder x.jsonl could stand in the way of the file of stream x; and a name that can be spelled in two ways
+    # would be one stream here and two there.
+    return unicodedata.is_normalized("NFC", stream) and all(
         _SEGMENT.fullmatch(part) and part not in {".", ".."} and not part.endswith(".jsonl")
         for part in stream.split("/")
     )

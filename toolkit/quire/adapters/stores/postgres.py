@@ -1,0 +1,224 @@
+"""Logs in PostgreSQL: many notebooks, services and machines, one place.
+
+By asyncpg: measured beside psycopg it takes half the time for one event and a fifth for a hundred, and its license is
+ours. An append is one statement, so it is there whole or not at all. Its first event carries a mark of the append's
+own; when a connection breaks before the answer comes, the append is sent again, and the mark tells whether what is
+there already is what was sent. So a server that restarts costs a wait, and no event is lost or written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+
+from quire.adapters.stores.address import opaque, shown
+from quire.adapters.stores.lines import corrupt, events_of
+from quire.adapters.stores.memory import check_name, check_numbers, conflict
+from quire.adapters.stores.turns import Turns
+from quire.core.codec import encode
+from quire.core.errors import StoreError
+from quire.core.events import Event
+
+__all__ = ["PostgresStore"]
+
+_Pool: TypeAlias = Any
+"""Of connections; asyncpg says nothing of its types."""
+
+_CONNECTIONS = 8
+"""How many a process opens at most: a server allows a hundred to everybody together."""
+
+_IDLE_SECONDS = 60.0
+_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 60.0
+
+_TABLES = """
+SELECT pg_advisory_xact_lock(7310874501);
+CREATE TABLE IF NOT EXISTS quire_streams (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    length bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS quire_events (
+    stream bigint NOT NULL,
+    seq bigint NOT NULL,
+    line text NOT NULL,
+    append uuid,
+    PRIMARY KEY (stream, seq)
+);
+"""
+_BEGIN = """
+WITH stream AS (
+    INSERT INTO quire_streams (name, length) VALUES ($1, $2 + cardinality($3::text[]))
+    ON CONFLICT (name) DO NOTHING RETURNING id
+)"""
+_GO_ON = """
+WITH stream AS (
+    UPDATE quire_streams SET length = length + cardinality($3::text[]) WHERE name = $1 AND length = $2 RETURNING id
+)"""
+_ADD = """
+INSERT INTO quire_events (stream, seq, line, append)
+SELECT id, $2 + place, line, CASE WHEN place = 1 THEN $4::uuid END
+FROM stream, unnest($3::text[]) WITH ORDINALITY AS lines (line, place)
+"""
+_LOOK = """
+SELECT length, (SELECT append FROM quire_events WHERE stream = id AND seq = $2) FROM quire_streams WHERE name = $1
+"""
+# As bytes: they are read as they are, and need not become Python's text in between.
+_READ = """
+SELECT convert_to(line, 'UTF8') FROM quire_events
+WHERE stream = (SELECT id FROM quire_streams WHERE name = $1) AND seq > $2 ORDER BY seq
+"""
+_LIST = "SELECT name FROM quire_streams WHERE starts_with(name, $1) ORDER BY id"
+_DELETE = """
+WITH gone AS (DELETE FROM quire_streams WHERE name = $1 RETURNING id)
+DELETE FROM quire_events WHERE stream IN (SELECT id FROM gone)
+"""
+
+_LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
+
+
+class PostgresStore:
+    """Keeps all streams in the tables `quire_streams` and `quire_events`, which the first append makes.
+
+    The address is one of PostgreSQL's own, `postgresql://user:password@host:5432/name?sslmode=require`. The user needs
+    the right to make tables in the schema that comes first for him, or to read and write those two. An append whose
+    task is cancelled while it is being written is written nevertheless.
+
+    Raises:
+        DefinitionError: the address cannot be read.
+
+    Example:
+        >>> PostgresStore("postgresql://quire:secret@db.example.org/logs")
+        PostgresStore('postgresql://db.example.org/logs')
+    """
+
+    def __init__(self, url: str) -> None:
+        self.place = shown(url)
+        self._turns: Turns[_Pool] = Turns(lambda: _opened(url), _closed, _LOST)
+
+    def __repr__(self) -> str:
+        return f"PostgresStore({self.place!r})"
+
+    async def append(self, stream: str, events: Sequence[Event], expected: int) -> None:
+        """Add events at the end; raise `StreamConflict` if the stream is not `expected` events long."""
+        check_name(stream)
+        events = tuple(events)
+        check_numbers(stream, events, expected)
+        mark = uuid4()
+        with self._explained("written"):
+            await self._turns.take(stream, lambda pool: self._append(pool, stream, events, expected, mark))
+
+    async def read(self, stream: str, after: int = 0) -> list[Event]:
+        """Return the events whose `seq` is greater than `after`, in order; none for an unknown stream.
+
+        A row that is no event raises `CorruptLog`, with the events before it.
+        """
+        check_name(stream)
+        with self._explained("read"):
+            return await self._turns.take(stream, lambda pool: self._read(pool, stream, max(after, 0)))
+
+    async def streams(self, prefix: str = "") -> list[str]:
+        """Return the names that begin with `prefix`, oldest first."""
+        with self._explained("listed"):
+            rows = await self._turns.take("", lambda pool: _rows(pool, _LIST, prefix))
+        return [name for (name,) in rows]
+
+    async def delete(self, stream: str) -> None:
+        """Forget a stream; an unknown one is no error."""
+        check_name(stream)
+        with self._explained("deleted"):
+            await self._turns.take(stream, lambda pool: _rows(pool, _DELETE, stream))
+
+    async def _append(self, pool: _Pool, stream: str, events: Sequence[Event], expected: int, mark: UUID) -> None:
+        lines = await Turns.translated(lambda: [encode(event)[:-1].decode() for event in events], len(events))
+        while not (lines and await _added(pool, stream, lines, expected, mark)):
+            [(there, found)] = await _rows(pool, _LOOK, stream, expected + 1) or [(0, None)]
+            if found == mark:
+                return  # it was added before: only the answer was lost
+            if there != expected:
+                raise conflict(stream, self.place, there=there, expected=expected)
+            if not lines:
+                return
+
+    async def _read(self, pool: _Pool, stream: str, after: int) -> list[Event]:
+        rows = await _rows(pool, _READ, stream, after)
+        lines = (line for (line,) in rows)
+        return await Turns.translated(lambda: events_of(lines, after, corrupt(stream, self.place)), len(rows))
+
+    @contextmanager
+    def _explained(self, done: str) -> Generator[None]:
+        """Turn a refusal into one that says what to do."""
+        try:
+            yield
+        except _LOST as error:
+            reason = str(error).strip() or f"no answer in {_ANSWER_SECONDS:.0f} s"
+            raise StoreError(
+                f"A log could not be {done}: there is no connection to PostgreSQL ({reason}).",
+                where=self.place,
+                remedy="See that the server is running, and that the address of the store leads to it.",
+            ) from error
+        except asyncpg.PostgresError as error:
+            raise StoreError(
+                f"A log could not be {done}: PostgreSQL says: {error.args[0]}.", where=self.place, remedy=_remedy(error)
+            ) from error
+
+
+def _remedy(error: asyncpg.PostgresError) -> str:
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return "See that user and password in the address of the store are right."
+        case asyncpg.InsufficientPrivilegeError():
+            return "Give its user the right to make tables, or to use quire_streams and quire_events."
+        case asyncpg.InsufficientResourcesError() | asyncpg.PostgresIOError():
+            return "Give the server room, then try again; what was there before is there."
+        case _:
+            return "The server's own log says more."
+
+
+async def _opened(url: str) -> _Pool:
+    try:
+        return await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]
+            url, min_size=0, max_size=_CONNECTIONS, max_inactive_connection_lifetime=_IDLE_SECONDS,
+            timeout=_CONNECT_SECONDS, command_timeout=_ANSWER_SECONDS, reset=_as_it_is,
+        )  # fmt: skip
+    except (ValueError, asyncpg.ClientConfigurationError):
+        raise opaque() from None
+
+
+async def _as_it_is(_: Any) -> None:
+    """Give a connection back without asking the server to forget settings that nobody has made."""
+
+
+async def _closed(pool: _Pool) -> None:
+    pool.terminate()
+
+
+async def _added(pool: _Pool, stream: str, lines: list[str], expected: int, mark: UUID) -> bool:
+    statement = (_GO_ON if expected else _BEGIN) + _ADD
+    try:
+        told = await pool.execute(statement, stream, expected, lines, mark)
+    except asyncpg.UndefinedTableError:
+        if expected:
+            return False
+        await pool.execute(_TABLES)
+        told = await pool.execute(statement, stream, expected, lines, mark)
+    return told != "INSERT 0 0"
+
+
+async def _rows(pool: _Pool, statement: str, *given: Any) -> list[Any]:
+    try:
+        return await pool.fetch(statement, *given)
+    except asyncpg.UndefinedTableError:
+        return []  # nothing was ever written here
