@@ -13,6 +13,7 @@ from quire.core.events import KINDS, Event, Unknown
 from tests.kit import output_of
 
 HEAVY = ["IPython", "graphviz", "httpx", "ipywidgets", "mcp", "nest_asyncio", "pandas", "quire_widgets", "anywidget"]
+HEAVY += ["asyncpg", "obstore", "redis", "sqlite3"]
 
 
 def test_the_everyday_names():
@@ -28,6 +29,7 @@ def test_the_everyday_names():
         "Step",
         "Tool",
         "cassette",
+        "copy_store",
         "costs",
         "current_context",
         "errors",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quire.run.models import models
     from quire.run.retry import Retry
     from quire.run.run import Run
+    from quire.run.transfer import copy_store
 
 __all__ = [
     "LLM",
@@ -40,6 +41,7 @@ __all__ = [
     "Step",
     "Tool",
     "cassette",
+    "copy_store",
     "costs",
     "current_context",
     "errors",
@@ -67,6 +69,7 @@ _HOMES = {
     "Step": "quire.flow.step",
     "Tool": "quire.agents.tool",
     "cassette": "quire.run.cassette",
+    "copy_store": "quire.run.transfer",
     "costs": "quire.run.history",
     "current_context": "quire.run.context",
     "load": "quire.run.history",

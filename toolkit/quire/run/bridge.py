@@ -14,6 +14,7 @@ import contextvars
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -127,22 +128,34 @@ def _block(make: Callable[[], Coroutine[Any, Any, T]], loop: asyncio.AbstractEve
 
 
 def aside(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a short coroutine to its end on a loop and in a thread of its own, whatever loop is running here.
+    """Run a coroutine to its end on a loop and in a thread of its own, whatever loop is running here.
 
-    For reading what is kept: it needs nothing that belongs to a run's loop, and must not re-enter one.
+    For what is kept: it needs nothing that belongs to a run's loop, and must not re-enter one.
     """
     results: list[T] = []
     errors: list[BaseException] = []
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+
+    async def whole() -> T:
+        begun.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await make()
 
     def work() -> None:
         try:
-            results.append(asyncio.run(make()))
+            results.append(asyncio.run(whole()))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             errors.append(error)
 
     thread = threading.Thread(target=work, name="quire-reader", daemon=True)
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        for loop, task in begun:
+            with suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(task.cancel) if task else None
+        thread.join(_PATIENCE)
+        raise
     if errors:
         raise errors[0]
     return results[0]
