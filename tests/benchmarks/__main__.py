@@ -36,6 +36,7 @@ PROGRAMS = {
     "cancel": "cancel",
     "session": "session",
     "tables": "frames",
+    "stores": "stores",
     "browser": "browser",
 }
 """What can be measured, and the module that does."""
