@@ -13,7 +13,7 @@ import random
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -376,9 +376,8 @@ def log_of(folder: Path) -> list[Event]:
     return asyncio.run(read())
 
 
-def told(folder: Path) -> dict[str, list[Any]]:
-    """Return what the tables of a folder's run say, without what may differ from run to run, in an order of its own."""
-    events = log_of(folder)
+def told(events: Sequence[Event]) -> dict[str, list[Any]]:
+    """Return what a run's tables say, without what may differ from run to run, in an order of its own."""
     found: dict[str, list[Any]] = {}
     for table, columns in LOOKED_AT.items():
         frame = getattr(tables, table)(events)[columns]
@@ -404,7 +403,7 @@ class Reference:
         if ending != "done":
             raise RuntimeError((folder / "error").read_text())
         self.result = (folder / "result").read_text()
-        self.told = told(folder)
+        self.told = told(log_of(folder))
         self.effects = Counter(World(folder).lines("effects"))
         events = len(log_of(folder))
         effects = sum(self.effects.values())
@@ -439,12 +438,12 @@ def killed(shape: Shape, reference: Reference, folder: Path, moments: tuple[Mome
 
 def differences(reference: Reference, folder: Path) -> Iterator[str]:
     """Yield what is otherwise than in the run that nobody killed."""
-    result, effects, found = (folder / "result").read_text(), Counter(World(folder).lines("effects")), told(folder)
+    result, effects = (folder / "result").read_text(), Counter(World(folder).lines("effects"))
     if result != reference.result:
         yield f"gave {result}, not {reference.result}"
     if effects != reference.effects:
         yield f"did {effects}, not {reference.effects}"
-    for name, rows in found.items():
+    for name, rows in told(log_of(folder)).items():
         if rows != reference.told[name]:
             yield f"{name} are {rows}, not {reference.told[name]}"
 

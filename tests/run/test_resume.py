@@ -12,9 +12,11 @@ from pydantic import BaseModel
 
 import quire
 from quire import Agent, Pipeline, Process, Step, Tool, current_context, errors
+from quire.events import Resumed, Succeeded
 from quire.run import bridge
 from quire.run.runtime import store
-from quire.testing import ScriptedModel, ToolUse
+from quire.testing import ScriptedModel, ToolUse, in_memory
+from tests import crashes
 from tests.crashes import SHAPES
 from tests.kit import ROOT, kinds, output_of, program
 
@@ -37,7 +39,7 @@ class Handle:
 def chaos():
     """Return what is printed when runs of every shape are killed."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--kills", "40", "--seed", "4"],
+        [sys.executable, "-m", "tests.chaos", "--kills", "20", "--seed", "4"],
         cwd=ROOT,
         check=False,
         capture_output=True,
@@ -56,6 +58,42 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(chaos, shape):
 
 def test_nothing_went_wrong_after_any_kill(chaos):
     assert (chaos.returncode, " 0 problems" in chaos.stdout) == (0, True), chaos.stdout
+
+
+# Broken off at every place
+
+
+async def broken_off(run, make, places):
+    """Yield runs that go on after so many events of another, each kept by itself."""
+    for place in places:
+        with in_memory() as kept:
+            await kept.append(run.log.stream, run.past[:place], 0)
+            again = make().resume(run.id)
+            await again
+            yield place, again
+
+
+@pytest.mark.parametrize("name", ["chain", "race", "loop", "branch", "nested", "agent"])
+@pytest.mark.may_block
+async def test_it_goes_on_from_every_place_in_its_log(name, tmp_path, monkeypatch):
+    shape = SHAPES[name]
+    monkeypatch.setattr(crashes, "world", crashes.World(tmp_path), raising=False)
+    whole = shape.make().start(shape.input)
+    result = await whole
+    async for place, run in broken_off(whole, shape.make, range(1, len(whole.past))):
+        assert run.result == result, place
+        assert crashes.told(run.past) == crashes.told(whole.past), place
+
+
+async def test_who_has_lost_a_race_does_not_run_again(tmp_path, monkeypatch):
+    shape, world = SHAPES["race"], crashes.World(tmp_path)
+    monkeypatch.setattr(crashes, "world", world, raising=False)
+    whole = shape.make().start(shape.input)
+    await whole
+    won = next(event.seq for event in whole.past if isinstance(event, Succeeded))
+    async for _, run in broken_off(whole, shape.make, [won]):
+        assert run.nodes.set_index("node")["status"].filter(like="slow").tolist() == ["cancelled"]
+    assert world.lines("work").count("slow 0") == 1
 
 
 # Gone on with, in the same process
@@ -430,6 +468,35 @@ async def test_a_run_that_another_goes_on_with_stops():
     with pytest.raises(errors.StreamConflict, match="by another process"):
         await again
     assert ran == ["first", "second"]
+
+
+async def test_a_run_that_lost_its_log_to_another_process_does_nothing_more():
+    going_on, ran = asyncio.Event(), list[str]()
+
+    @Step
+    async def slow(n: int) -> str:
+        await going_on.wait()
+        return str(n)
+
+    @Step
+    async def waits(text: str) -> float:
+        await asyncio.sleep(5)
+        return float(text)
+
+    @Step
+    async def last(n: float) -> bool:
+        ran.append("last")
+        return bool(n)
+
+    run = (slow >> waits >> last).start(1)
+    await asyncio.sleep(0)
+    await run.log.flush()
+    other = Resumed(seq=len(run.past) + 1, at=run.past[-1].at, run=run.id, span=run.past[0].span, parent=None)
+    await store().append(run.log.stream, [other], len(run.past))
+    going_on.set()
+    with pytest.raises(errors.RunCancelled, match="another process went on with it"):
+        await run
+    assert ran == []
 
 
 # Keys
