@@ -8,7 +8,7 @@ import pytest
 from quire.adapters.stores.file import FileStore
 from quire.adapters.stores.memory import MemoryStore
 from quire.core.messages import Message
-from quire.errors import StoreError
+from quire.errors import StoreError, StreamConflict
 from quire.events import Cancelled, Delta, Requested, Responded, Started, Succeeded
 from quire.log.log import Log
 
@@ -166,6 +166,46 @@ async def test_a_flush_that_is_cancelled_does_not_confuse_the_next(tmp_path, del
     log.emit(Cancelled, "1", None, reason="enough")
     await log.flush()
     assert await store.read(log.stream) == log.events
+
+
+class Deaf(MemoryStore):
+    """Keeps what it is given, and then does not hear itself say so."""
+
+    deaf = True
+
+    async def append(self, stream, events, expected):
+        await super().append(stream, events, expected)
+        if self.deaf:
+            raise StoreError("No answer came.")
+
+
+async def test_what_was_kept_without_an_answer_is_not_written_again():
+    store = Deaf()
+    log = Log("r", store)
+    for _ in range(3):
+        start(log)
+        with pytest.raises(StoreError, match="No answer"):
+            await log.flush()
+    store.deaf = False
+    start(log)
+    await log.flush()
+    await log.flush()
+    assert await store.read(log.stream) == log.events
+
+
+async def test_what_another_writer_kept_meanwhile_is_not_taken_for_one_s_own():
+    store = Deaf()
+    log, other = Log("r", store), Log("r", store)
+    start(log)
+    with pytest.raises(StoreError, match="No answer"):
+        await log.flush()
+    await store.delete(log.stream)
+    start(other, "another")
+    store.deaf = False
+    await other.flush()
+    with pytest.raises(StreamConflict):
+        await log.flush()
+    assert await store.read(log.stream) == other.events
 
 
 async def test_a_store_that_fails_is_told_by_flush_and_hurts_nobody_else(tmp_path):

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from quire.core.codec import encode
 from quire.core.errors import StreamConflict
 from quire.core.events import Event
 from quire.core.ports import Store
@@ -36,6 +37,12 @@ def within(span: str) -> Callable[[Event], bool]:
         return found
 
     return is_within
+
+
+def _begins(events: Sequence[Event], there: Sequence[Event]) -> bool:
+    """Whether the events begin with what a store has there."""
+    pairs = zip(there, events, strict=False)
+    return len(there) <= len(events) and all(kept is own or encode(kept) == encode(own) for kept, own in pairs)
 
 
 class Log:
@@ -68,6 +75,7 @@ class Log:
         self._wakers: list[Callable[[], object]] = []
         self._writing: dict[str, list[Event]] = {}
         self._kept = len(past) if kept is None else kept
+        self._unsure = False
         self._written = time.perf_counter()
         self._timer: asyncio.TimerHandle | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -163,14 +171,23 @@ class Log:
             return
         async with self._lock:
             while self._kept < len(self.events):
-                batch = self.events[self._kept :]
-                try:
-                    await self._store.append(self.stream, batch, self._kept)
-                except asyncio.CancelledError:
-                    # Cut off in the middle of writing: only the store knows what it has.
-                    self._kept += len(await self._store.read(self.stream, self._kept))
-                    raise
-                self._kept += len(batch)
+                await self._keep(self._store, self.events[self._kept :])
+
+    async def _keep(self, store: Store, batch: list[Event]) -> None:
+        try:
+            await store.append(self.stream, batch, self._kept)
+        except StreamConflict:
+            # Perhaps with oneself: the last time somebody stopped waiting, or the answer was lost.
+            there = await store.read(self.stream, self._kept) if self._unsure else []
+            if not there or not _begins(batch, there):
+                raise
+            self._kept += len(there)
+        except BaseException:
+            self._unsure = True
+            raise
+        else:
+            self._kept += len(batch)
+        self._unsure = False
 
     def _start_pump(self) -> None:
         self._pump = asyncio.get_running_loop().create_task(self._write())
