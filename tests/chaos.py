@@ -1,6 +1,6 @@
 """Kill runs again and again, and see that nothing is lost or done twice.
 
-    python -m tests.chaos                         1,000 kills over all shapes
+    python -m tests.chaos                         1,000 kills over all shapes, and stores of this machine
     python -m tests.chaos --kills 50 --seed 7 race loop
 
 Ends with 1 if anything was not as in a run that nobody killed; the line that says so has what it takes to do it
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from tests.crashes import SHAPES, Reference, killed, moments_of
+from tests.crashes import SHAPES, STORES, Reference, killed, moments_of
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def _kill(job: tuple[str, str, int, int]) -> list[Case]:
     cases: list[Case] = []
     while sum(case.kills for case in cases) < kills:
         number, moments, began = len(cases), moments_of(reference, dice), perf_counter()
-        outcome = killed(shape, reference, folder, moments)
-        wrong = tuple(f"{moments}: {problem}" for problem in outcome.problems)
+        kept = dice.choice([*STORES])
+        outcome = killed(shape, reference, folder, moments, kept)
+        wrong = tuple(f"{kept}, {moments}: {problem}" for problem in outcome.problems)
         cases.append(Case(name, number, outcome.kills, perf_counter() - began, wrong))
         shutil.rmtree(folder)
     return cases

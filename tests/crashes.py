@@ -11,10 +11,12 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from pydantic import BaseModel
 
 from quire import Agent, Process, Step, Tool, current_context
 from quire.adapters.stores.file import FileStore
+from quire.adapters.stores.sqlite import SQLiteStore
+from quire.core.codec import decode
 from quire.errors import UnresolvedEffect
 from quire.events import Event, Started, Succeeded
 from quire.run.runnable import Runnable
@@ -93,13 +97,28 @@ def effect(name: str) -> None:
     world.passes("after")
 
 
-class FatalStore(FileStore):
+class FatalFileStore(FileStore):
     """A folder of logs, and a process that may die before or after any of its writes."""
 
     async def append(self, stream: str, events: Any, expected: int) -> None:
         world.passes("append")
         await super().append(stream, events, expected)
         world.passes("appended")
+
+
+class FatalSQLiteStore(SQLiteStore):
+    """The same in a database."""
+
+    async def append(self, stream: str, events: Any, expected: int) -> None:
+        world.passes("append")
+        await super().append(stream, events, expected)
+        world.passes("appended")
+
+
+STORES: dict[str, Callable[[Path], Any]] = {
+    "file": lambda folder: FatalFileStore(folder / "home"),
+    "sqlite": lambda folder: FatalSQLiteStore(folder / "home.db"),
+}
 
 
 # What is run
@@ -298,19 +317,19 @@ SHAPES = {
 # Lives
 
 
-def live(shape: Shape, folder: Path, moment: Moment | None) -> Any:
+def live(shape: Shape, folder: Path, moment: Moment | None, kept: str) -> Any:
     """Do the run of a folder, from the beginning or from where it had broken off; it may be the end of the process."""
     global world  # noqa: PLW0603 - a process has one, like a kernel has
     world = World(folder, moment)
-    return asyncio.run(_live(shape, folder))
+    return asyncio.run(_live(shape, folder, kept))
 
 
-async def _live(shape: Shape, folder: Path) -> Any:
-    with keep_in(FatalStore(folder / "home")):
-        kept = [name for name in await store().streams("runs/") if name != _source(folder)]
+async def _live(shape: Shape, folder: Path, kept: str) -> Any:
+    with keep_in(STORES[kept](folder)):
+        begun = [name for name in await store().streams("runs/") if name != _source(folder)]
         runnable = shape.make()
-        if kept:
-            run = runnable.resume(kept[0].removeprefix("runs/"))
+        if begun:
+            run = runnable.resume(begun[0].removeprefix("runs/"))
         elif _source(folder):
             run = runnable.fork(_source(folder).removeprefix("runs/"), edit={"inner/in_one": Order(number=40)})
         else:
@@ -331,24 +350,26 @@ def _source(folder: Path) -> str:
     return ""
 
 
-def begun(shape: Shape, folder: Path) -> Path:
+def prepared(shape: Shape, folder: Path, kept: str) -> Path:
     """Return a new folder in which a shape may run: one that is forked has run there."""
     folder.mkdir()
     if shape.forks:
-        life(shape, folder)
+        life(shape, folder, kept=kept)
         (folder / "effects").unlink()
         (folder / "work").unlink()
     return folder
 
 
-def life(shape: Shape, folder: Path, moment: Moment | None = None) -> str:
+def life(shape: Shape, folder: Path, moment: Moment | None = None, kept: str = "file") -> str:
     """Let a process of its own do the run; return how it ended: done, killed, or the name of an error."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which are those of a library that is done
+        child = os.fork()
     if child == 0:
         ending = 1
         try:
             try:
-                (folder / "result").write_text(json.dumps(live(shape, folder, moment)))
+                (folder / "result").write_text(json.dumps(live(shape, folder, moment, kept)))
             except UnresolvedEffect as error:
                 (folder / "error").write_text(f"UnresolvedEffect {error.tool}")
                 ending = 2
@@ -365,15 +386,21 @@ def life(shape: Shape, folder: Path, moment: Moment | None = None) -> str:
 
 
 def log_of(folder: Path) -> list[Event]:
-    """Return the log of a folder's run."""
-    own = FileStore(folder / "home")
-    source = _source(folder)
-
-    async def read() -> list[Event]:
-        names = [name for name in await own.streams("runs/") if name != source]
-        return await own.read(names[0]) if names else []
-
-    return asyncio.run(read())
+    """Return the log of a folder's run, read past the stores: they have threads, with which nobody should fork."""
+    source, database = _source(folder), folder / "home.db"
+    if not database.exists():
+        found = sorted((folder / "home/runs").glob("*.jsonl"))
+        lines = [path.read_bytes().split(b"\n")[:-1] for path in found if f"runs/{path.stem}" != source]
+        return [decode(line) for line in lines[0]] if lines else []
+    with closing(sqlite3.connect(database)) as reader:
+        if not reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'quire_events'").fetchall():
+            return []  # killed before it had made its tables
+        rows = reader.execute(
+            "SELECT CAST(line AS BLOB) FROM quire_events JOIN quire_streams ON stream = id"
+            " WHERE name LIKE 'runs/%' AND name != ? ORDER BY seq",
+            [source],
+        )
+        return [decode(line) for (line,) in rows]
 
 
 def told(events: Sequence[Event]) -> dict[str, list[Any]]:
@@ -399,7 +426,7 @@ class Reference:
     """How a shape's run goes that nobody kills."""
 
     def __init__(self, shape: Shape, folder: Path) -> None:
-        ending = life(shape, begun(shape, folder))
+        ending = life(shape, prepared(shape, folder, "file"))
         if ending != "done":
             raise RuntimeError((folder / "error").read_text())
         self.result = (folder / "result").read_text()
@@ -411,19 +438,19 @@ class Reference:
         self.most = dict(zip(WHATS, (events, appends, appends, effects, effects), strict=True))
 
 
-def killed(shape: Shape, reference: Reference, folder: Path, moments: tuple[Moment, ...]) -> Outcome:
+def killed(shape: Shape, reference: Reference, folder: Path, moments: tuple[Moment, ...], kept: str) -> Outcome:
     """Kill a run at these moments, one after the other, and let it end."""
-    begun(shape, folder)
+    prepared(shape, folder, kept)
     outcome, world = Outcome(), World(folder)
     finished: set[tuple[str, str]] = set()
     for moment in moments:
-        ending = life(shape, folder, moment)
+        ending = life(shape, folder, moment, kept)
         outcome.kills += ending == "killed"
         if ending == "failed":
             break
         finished |= _finished(log_of(folder))
     before = Counter(world.lines("work"))
-    ending = life(shape, folder)
+    ending = life(shape, folder, kept=kept)
     if ending == "unresolved" and shape.opaque:
         if any(count > 1 for count in Counter(world.lines("effects")).values()):
             outcome.problems.append(f"did {world.lines('effects')}")
