@@ -429,6 +429,41 @@ async def test_a_turn_that_is_taken_again_after_a_crash_is_kept_once():
     assert [m.text for m in await memory.history("s")] == ["a", "1", "b", "2", "c", "2"]
 
 
+BROKEN_OFF = """
+import os
+from quire import Agent, Memory, Tool
+from quire.testing import ScriptedModel, ToolUse
+
+@Tool(idempotency_key=lambda key: key)
+async def step(key: str) -> str:
+    "Go a step."
+    os.kill(os.getpid(), 9)
+
+model = ScriptedModel(["1", ToolUse("step", {"key": "x"})])
+agent = Agent(model, "Help.", name="helper", memory=Memory(), tools=[step])
+agent.execute_sync("a", session="s")
+agent.execute_sync("b", session="s")
+"""
+
+
+def test_a_turn_that_broke_off_goes_on_from_where_it_began(quire_home):
+    """What was said in between is not news to the replies that were given before."""
+    program(BROKEN_OFF, quire_home).communicate(timeout=20)
+    other, _ = agent("c!", name="other")
+    other.execute_sync("c", session="s")
+
+    @Tool(idempotency_key=lambda key: key)
+    async def step(key: str) -> str:
+        """Go a step."""
+        return "done"
+
+    helper, model = agent("2", tools=[step])
+    broken = next(run for run in quire.runs().itertuples() if run.status == "running")
+    assert helper.resume(broken.run).wait() == "2"
+    assert said(model.requests[0]) == ["a", "1", "b", "", ""]
+    assert [m.text for m in asyncio.run(Memory().history("s"))] == ["a", "1", "c", "c!", "b", "", "", "2"]
+
+
 # What it costs
 
 

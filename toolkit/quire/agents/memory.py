@@ -88,18 +88,18 @@ class Memory:
         session = context.session or agent
         async with in_order(self.store, stream_of(session)):
             fold = await self._read(session)
-            taken = fold.turn_of(context.run, context.span)
-            # Taken before, when the run broke off between keeping it and telling so: it goes on from where it did.
-            line = fold.line() if taken is None else fold.lines[taken.branch].upto(Place(session, taken.seq - 1))
+            branch, through = _beginning_of(fold, context)
+            line = fold.line(branch)
+            line = line if through == len(fold.events) else line.upto(Place(session, through))
             shown = line.shown(self.window)
-            sitting = Sitting(agent, fold, shown, context, self._add)
+            sitting = Sitting(agent, fold, branch, shown, context, add=self._add)
             context.log.emit(
                 Recalled,
                 context.span,
                 context.parent,
                 session=session,
-                branch=fold.head,
-                through=len(fold.events),
+                branch=branch,
+                through=through,
                 messages=len(shown),
             )
             yield sitting
@@ -276,6 +276,18 @@ class Memory:
         return fold
 
 
+def _beginning_of(fold: SessionFold, context: Context) -> tuple[str, int]:
+    """Return the branch and the place that a turn goes on from: if its run broke off, the same as before."""
+    taken = fold.turn_of(context.run, context.span)
+    if taken is not None:  # the run broke off between keeping the turn and telling so
+        return taken.branch, taken.seq - 1
+    if context.log.recall is not None:
+        for event in reversed(context.log.events):
+            if isinstance(event, Recalled) and event.span == context.span and event.branch in fold.lines:
+                return event.branch, event.through
+    return fold.head, len(fold.events)
+
+
 class Sitting:
     """A turn that is going on in a session."""
 
@@ -283,15 +295,17 @@ class Sitting:
         self,
         agent: str,
         fold: SessionFold,
+        branch: str,
         messages: Sequence[Message],
         context: Context,
+        *,
         add: Callable[..., Any],
     ) -> None:
         self.messages = messages
         """What the model is shown of the conversation so far."""
         self._agent = agent
         self._fold = fold
-        self._branch = fold.head
+        self._branch = branch
         self._context = context
         self._add = add
         self._begun = len(context.log.events)
