@@ -38,6 +38,15 @@ def test_the_provider_follows_from_the_name(llm, provider, model):
         ({"timeout": 0}, "leaves no time"),
         ({"timeout": -1}, "timeout=-1"),
         ({"timeout": "long"}, "timeout='long'"),
+        ({"timeout": None}, "leaves no time"),
+        ({"max_tokens": 1.5}, "max_tokens=1.5"),
+        ({"provider": 5}, "provider=...) is no text but of type int"),
+        ({"api_key": b"secret"}, "api_key=...) is no text but of type bytes"),
+        ({"base_url": 5}, "base_url=...) is no text"),
+        ({"reasoning": {"effort": "low"}}, "reasoning=...) is no text"),
+        ({"stop": 5}, "stop=5"),
+        ({"stop": ["END", 5]}, "stop=['END', 5]"),
+        ({"stop": ""}, "stop=''"),
         ({"price": {"input": 1}}, "does not say what input and output cost"),
         ({"price": {"input": 1, "output": -1}}, "output=-1"),
         ({"price": {"input": 1, "output": 1, "cached": 1}}, "'cached', which is no part of a price"),
@@ -49,6 +58,7 @@ def test_nonsense_is_refused_where_it_is_written(arguments, message):
         LLM(**{"model": "offline", **arguments})
     assert message in str(raised.value)
     assert raised.value.remedy
+    assert "secret" not in str(raised.value)
 
 
 def test_a_copy_with_changes_is_checked_too():

@@ -157,10 +157,18 @@ async def test_a_compressed_body_is_unpacked():
         assert await read(target(server)) == b"hello"
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://x/y", "http://", "http://[::1", "http://x:99999/"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8000", "ftp://x/y", "http://", "http://[::1", "http://x:99999/", f"http://{'a' * 64}.org"]
+)
 def test_an_address_that_is_none_is_refused(url: str):
     with pytest.raises(DefinitionError, match="base_url"):
         Target(url, {}, 1.0)
+
+
+async def test_an_address_is_written_in_ascii():
+    with ChatServer() as server:
+        await read(Target(f"{server.url}/grün/a b%20c?d=é&e", {}, 5.0))
+    assert server.requests[0].path == "/gr%C3%BCn/a%20b%20c?d=%C3%A9&e"
 
 
 async def test_closing_forgets_and_the_next_call_opens_again():

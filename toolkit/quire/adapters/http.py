@@ -25,7 +25,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TypeAlias
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
@@ -43,6 +43,8 @@ _IDLE_SECONDS = 30.0
 _IDLE_MOST = 100
 _OPEN_MOST = 1000
 _CARRIES_KEY = re.compile(rb"auth|key|token")
+_AS_IT_IS = "%/:;=@!$&'()*+,?[]~"
+"""What is not written in another way in an address; what is no ASCII, and a space, is."""
 _Line: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
 _Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 _Chunks: TypeAlias = Callable[[], AsyncGenerator[bytes, None]]
@@ -190,7 +192,8 @@ def _address(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return parts
+            parts.hostname.encode("idna")  # UnicodeError is a ValueError
+            return parts._replace(path=quote(parts.path, _AS_IT_IS), query=quote(parts.query, _AS_IT_IS))
     except ValueError:
         pass
     raise DefinitionError(f"{url!r} is not the address of a server.", remedy=remedy)

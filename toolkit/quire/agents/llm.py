@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from quire.core.doors import open_door, who_serves
 from quire.core.errors import DefinitionError
@@ -72,20 +72,22 @@ class LLM:
     def __post_init__(self) -> None:
         self._check_model()
         self._check_fallback()
+        for name in ("provider", "api_key", "base_url", "reasoning"):
+            _check_text(name, getattr(self, name))
         for name, least, most in (("temperature", 0, 2), ("max_tokens", 1, None), ("timeout", 0, None)):
             _check_number(name, getattr(self, name), least, most)
+        if isinstance(self.max_tokens, float):
+            message = f"LLM(max_tokens={self.max_tokens!r}) makes no sense."
+            raise DefinitionError(message, remedy="Tokens are counted: max_tokens is a whole number.")
         if not isinstance(self.cache, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             message = f"LLM(cache={self.cache!r}) makes no sense."
             raise DefinitionError(message, remedy="cache=True gives replies to exactly the same request again.")
-        if self.timeout == 0:
-            message = "LLM(timeout=0) leaves no time to answer."
+        if not self.timeout:
+            message = f"LLM(timeout={self.timeout!r}) leaves no time to answer."
             raise DefinitionError(message, remedy="Give seconds above 0.")
         if self.price is not None:
             Price.read(self.price, f"LLM(price={self.price!r})")
-        if isinstance(self.stop, str):
-            object.__setattr__(self, "stop", (self.stop,))
-        elif not isinstance(self.stop, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
-            object.__setattr__(self, "stop", tuple(self.stop or ()))
+        object.__setattr__(self, "stop", _words(self.stop))
 
     def _check_model(self) -> None:
         if not isinstance(self.model, str) or not self.model.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -158,6 +160,24 @@ class LLM:
 @lru_cache(maxsize=256)
 def _opened(endpoint: Endpoint) -> Model:
     return open_door("quire.providers", endpoint.provider)(endpoint)
+
+
+def _check_text(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        # What it is instead is not repeated: it may hold a key.
+        message = f"LLM({name}=...) is no text but of type {type(value).__name__}."
+        raise DefinitionError(message, remedy=f'Give it in quotes, {name}="...", or leave it out.')
+
+
+def _words(stop: Any) -> tuple[str, ...]:
+    """Return the words at which a reply ends."""
+    given = [stop] if isinstance(stop, str) else [] if stop is None else stop
+    if isinstance(given, (list, tuple)):
+        words = tuple(cast("Sequence[Any]", given))
+        if all(isinstance(word, str) and word for word in words):
+            return words
+    message = f"LLM(stop={stop!r}) makes no sense."
+    raise DefinitionError(message, remedy='Give the words at which a reply ends: stop="END", or stop=["END", "STOP"].')
 
 
 def _check_number(name: str, value: Any, least: float, most: float | None) -> None:
