@@ -525,6 +525,33 @@ def test_a_new_process_reads_a_session_once():
         assert said(model.requests[1]) == ["a", "1", "b", "2", "c", "3", "d", "4", "e"]
 
 
+# Where it is kept
+
+
+@pytest.mark.parametrize("backend", ["file", "db"])
+def test_a_backend_outlives_the_process(backend, quire_home):
+    for _ in range(2):
+        output_of(
+            f"""
+            from quire import Agent, Memory
+            from quire.testing import ScriptedModel
+            agent = Agent(ScriptedModel(["ok"]), "Help.", name="agent", memory=Memory(backend="{backend}"))
+            agent.execute_sync("a", session="s")
+            """,
+            quire_home,
+        )
+    assert Memory(backend=backend).sessions().turns.tolist() == [2]
+    assert (quire_home / "quire.db").exists() == (backend == "db")
+
+
+def test_the_database_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUIRE_DATABASE_URL", f"sqlite:///{tmp_path}/other.db")
+    helper, _ = agent("1", memory=Memory(backend="db"))
+    helper.execute_sync("a", session="s")
+    assert (tmp_path / "other.db").exists()
+    assert Memory(f"sqlite:///{tmp_path}/other.db").sessions().session.tolist() == ["s"]
+
+
 # What makes no sense
 
 
@@ -533,7 +560,10 @@ def test_a_new_process_reads_a_session_once():
     [
         (lambda: Agent(LLM("offline"), "x", memory=True), "is no memory"),
         (lambda: Memory(window=0), "makes no sense"),
-        (lambda: Memory("here"), "is no store"),
+        (lambda: Memory(7), "is no store"),
+        (lambda: Memory("here"), "is not the address of a store"),
+        (lambda: Memory(backend="cloud"), "is none"),
+        (lambda: Memory("memory://", backend="db"), "says twice"),
         (lambda: Agent(LLM("offline"), "x").start("a", session=" "), "is no name of a conversation"),
         (lambda: Agent(LLM("offline"), "x").execute_sync("a", session=42), "is no name of a conversation"),
     ],

@@ -7,11 +7,13 @@ other instructions, another model or other tools goes on with the same conversat
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import quote
 
 from quire.agents import compact, notes
 from quire.agents.order import in_order
@@ -21,6 +23,7 @@ from quire.core.errors import DefinitionError, SessionError, UnknownCheckpoint
 from quire.core.events import Branched, Checkpointed, Compacted, Continued, Recalled, Remembered, Responded
 from quire.core.messages import Message
 from quire.core.ports import Store
+from quire.core.settings import settings
 from quire.core.usage import Usage
 from quire.run import bridge, runtime
 from quire.run.context import Context
@@ -45,8 +48,12 @@ class Memory:
     without a name it is the agent's own. Calls into one session wait for each other in this process; of two
     processes that answer at once, both turns are kept, in the order in which they ended.
 
-    Conversations are kept where the runs are, or in the `store` given. With `window`, models are shown that many
-    turns at most.
+    Conversations are kept where the runs are, or in the `store` given: one, or the address of one. `backend="file"`
+    is the folder `QUIRE_HOME`, `backend="db"` the database that the environment or `quire.toml` names, or else
+    a file of SQLite in that folder. With `window`, models are shown that many turns at most.
+
+    Raises:
+        DefinitionError: an argument makes no sense.
 
     Example:
         >>> from quire import LLM, Agent, Memory
@@ -60,11 +67,14 @@ class Memory:
         ['My favourite colour is teal.', 'Noted.', 'Which is it?']
     """
 
-    def __init__(self, store: Store | None = None, *, window: int | None = None) -> None:
-        if store is not None and not hasattr(store, "append"):
-            message = f"Memory(store={store!r}) is no store."
-            raise DefinitionError(message, remedy="Leave it out: conversations are then kept where the runs are.")
-        self._store = store
+    def __init__(
+        self,
+        store: Store | str | None = None,
+        *,
+        backend: Literal["file", "db"] | None = None,
+        window: int | None = None,
+    ) -> None:
+        self._store = _checked_store(store, backend)
         self.window = _at_least_one("Memory(window", window)
         self._folds: OrderedDict[str, tuple[Store, SessionFold]] = OrderedDict()
 
@@ -350,6 +360,40 @@ def _total(usages: Sequence[Usage]) -> Usage | None:
         cache_write_tokens=total("cache_write_tokens"),
         reasoning_tokens=total("reasoning_tokens"),
     )
+
+
+def _checked_store(store: Any, backend: Any) -> Store | None:
+    if store is not None and backend is not None:
+        message = "Memory(store=..., backend=...) says twice where conversations are kept."
+        raise DefinitionError(message, remedy="Leave one of them out.")
+    if backend is not None:
+        if backend not in _BACKENDS:
+            message = f"Memory(backend={backend!r}) is none."
+            raise DefinitionError(message, remedy='backend="file" or backend="db"; or an address: store="redis://..."')
+        return _opened(_BACKENDS[backend]())
+    if isinstance(store, str):
+        return _opened(store)
+    if store is not None and not hasattr(store, "append"):
+        message = f"Memory(store={store!r}) is no store."
+        raise DefinitionError(message, remedy="Leave it out: conversations are then kept where the runs are.")
+    return store
+
+
+@cache
+def _opened(address: str) -> Store:
+    # One for each address, so that calls into one session wait for each other whichever memory they come by.
+    return runtime.open_store(address)
+
+
+def _database() -> str:
+    named = os.environ.get("QUIRE_DATABASE_URL") or settings().storage
+    return named or f"sqlite:///{quote(str(runtime.home().absolute() / 'quire.db'))}"
+
+
+_BACKENDS: dict[str, Callable[[], str]] = {
+    "file": lambda: f"file:{quote(str(runtime.home().absolute()))}",
+    "db": _database,
+}
 
 
 def _place(fold: SessionFold, name: str | int) -> Place:
