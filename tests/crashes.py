@@ -391,7 +391,8 @@ def log_of(folder: Path) -> list[Event]:
     if not database.exists():
         found = sorted((folder / "home/runs").glob("*.jsonl"))
         lines = [path.read_bytes().split(b"\n")[:-1] for path in found if f"runs/{path.stem}" != source]
-        return [decode(line) for line in lines[0]] if lines else []
+        # A process may die between making a file and writing to it.
+        return next(([decode(line) for line in log] for log in lines if log), [])
     with closing(sqlite3.connect(database)) as reader:
         if not reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'quire_events'").fetchall():
             return []  # killed before it had made its tables
