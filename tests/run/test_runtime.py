@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 import quire
-from quire import Step
+from quire import Process, Step
 from quire.core.errors import DefinitionError, QuireError
 from quire.run import runtime
 from quire.testing import in_memory
@@ -48,6 +48,23 @@ async def test_runs_are_kept_at_the_address_in_the_environment(address, quire_ho
     again = runtime.store() if address == "memory://" else runtime.open_store(address)
     assert [event.kind for event in await again.read(f"runs/{run.id}")] == ["started", "succeeded"]
     assert not quire_home.exists()
+
+
+async def test_a_run_outlives_a_restart_of_its_database(monkeypatch):
+    monkeypatch.setenv("QUIRE_DATABASE_URL", servers.database())
+    server = servers.postgres()
+
+    @Step
+    async def restart(n: int) -> list[int]:
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(servers.start_postgres, server)
+        return [n] * 50
+
+    process = Process(input=int)
+    process.add(Process.for_each(double, max_parallel=5), inputs=process.add(restart))
+    run = process.start(4)
+    assert await run == [8] * 50
+    assert await runtime.store().read(f"runs/{run.id}") == run.log.events
 
 
 def test_the_address_may_stand_in_the_settings(tmp_path, monkeypatch, quire_home):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +32,12 @@ def store(place: Place) -> Store:
 @pytest.fixture
 def free_port() -> int:
     return servers.free_port()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others get to, unlike pytest's, which every new session closes to them."""
+    folder = Path(tempfile.mkdtemp(prefix="quire-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

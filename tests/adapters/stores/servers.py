@@ -118,8 +118,15 @@ def installed(package: str, find: Callable[[], Path | None]) -> Path:
     """Find a program; install Debian's package of it, or say why these tests cannot run."""
     if found := find():
         return found
+    reason = install(package)
+    return give_up(reason) if reason else find() or give_up(f"{package} was installed but is not found")
+
+
+@cache
+def install(package: str) -> str | None:
+    """Install a package, or say why that cannot be; it is tried once."""
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        give_up(f"there is no {package} here: install it")
+        return f"there is no {package} here: install it"
     for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", package]):
         done = subprocess.run(
             ["apt-get", *step],
@@ -127,8 +134,8 @@ def installed(package: str, find: Callable[[], Path | None]) -> Path:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            give_up(f"{package} could not be installed:\n{done.stdout}")
-    return find() or give_up(f"{package} was installed but is not found")
+            return f"{package} could not be installed:\n{done.stdout}"
+    return None
 
 
 def give_up(reason: str) -> Any:

@@ -236,12 +236,10 @@ asyncio.run(main())
 """
 
 
-async def test_in_a_read_only_folder_there_is_reading(tmp_path: Path):
-    home = tmp_path / "home"
+async def test_in_a_read_only_folder_there_is_reading(open_folder: Path):
+    home = open_folder / "home"
     await SQLiteStore(home / "runs.db").append("runs/1", EVENTS, 0)
     await closed(home / "runs.db")
-    for part in (tmp_path, *tmp_path.parents[:2]):
-        part.chmod(part.stat().st_mode | 0o055)
     (home / "runs.db").chmod(0o444)
     home.chmod(0o555)
     printed = await finished(python("-c", READ_ONLY, str(home / "runs.db")))

@@ -163,7 +163,7 @@ class PostgresStore:
         try:
             yield
         except _LOST as error:
-            reason = str(error).strip() or f"no answer in {_ANSWER_SECONDS:.0f} s"
+            reason = str(error).strip() or "it does not answer"
             raise StoreError(
                 f"A log could not be {done}: there is no connection to PostgreSQL ({reason}).",
                 where=self.place,

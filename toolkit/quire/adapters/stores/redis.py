@@ -135,8 +135,9 @@ class RedisStore:
         try:
             yield
         except _LOST as error:
+            reason = str(error).strip() or "it does not answer"
             raise StoreError(
-                f"A log could not be {done}: there is no connection to Redis ({str(error).strip() or 'no answer'}).",
+                f"A log could not be {done}: there is no connection to Redis ({reason}).",
                 where=self.place,
                 remedy="See that the server is running, and that the address of the store, its user and its password"
                 " are right.",

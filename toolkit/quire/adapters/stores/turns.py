@@ -85,7 +85,7 @@ class Turns(Generic[T]):
         loop, state = asyncio.get_running_loop(), self._state
         if state.loop is not loop:
             # First use; or the child of a fork, to which neither the parent's connections nor its turns belong.
-            _parents.append(state.thing)
+            _parents.extend([] if state.thing is None else [state.thing])
             state.loop, state.thing, state.last, state.opening = loop, None, {}, asyncio.Lock()
         before = state.last.get(stream)
         task = state.last[stream] = loop.create_task(self._do(before, work, answer))
@@ -114,6 +114,9 @@ class Turns(Generic[T]):
                 until = until or now + (_PATIENCE if self._state.met else 0)
                 if now >= until:
                     raise
+            except Exception:
+                self._state.met = True  # it answers, if not what one would like to hear
+                raise
             else:
                 self._state.met = True
                 return result
