@@ -212,11 +212,13 @@ async def test_the_environment_says_the_mode_and_an_argument_goes_before_it(path
         ({"speed": 0}, "speed=0"),
         ({"speed": True}, "speed=True"),
         ({"tools": "search"}, "tools='search'"),
+        ({"tools": [5]}, "tools= has 5, which is no tool"),
+        ({"path": None}, r"cassette\(None\) names no file"),
     ],
 )
 def test_nonsense_is_refused_where_it_is_written(path: Path, arguments, said):
     with pytest.raises(errors.DefinitionError, match=said):
-        quire.cassette(path, **arguments)
+        quire.cassette(**{"path": path, **arguments})
     assert in_force() is None
 
 

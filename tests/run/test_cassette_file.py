@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,6 +134,11 @@ def test_what_somebody_else_does_to_the_file_is_seen(path: Path):
     assert one.lines() == [LINES[2]]
 
 
+def _replied(**odd: Any) -> str:
+    reply = {"status": 200, "headers": {}, "chunks": [], "text": "", **odd}
+    return json.dumps({"nth": 1, "at": "x", "request": {"url": "http://u", "body": {}}, "reply": reply}) + "\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -145,6 +151,9 @@ def test_what_somebody_else_does_to_the_file_is_seen(path: Path):
         (HEADER + "{}\n", "Line 2"),
         (HEADER + '{"nth":1,"at":"x","request":{"url":"u","body":{}},"reply":{"status":200}}\n', "Line 2"),
         (HEADER + '{"nth":1,"at":"x","tool":"t","arguments":{}}\n', "Line 2"),
+        (HEADER + '{"nth":1,"at":"x","request":{"url":7,"body":{}}}\n', "Line 2"),
+        (HEADER + _replied(status="fine"), "Line 2"),
+        (HEADER + _replied(headers=[]), "Line 2"),
         (HEADER + "null\n\n", "Line 2"),
     ],
 )

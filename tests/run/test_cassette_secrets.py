@@ -112,6 +112,14 @@ async def test_a_reply_with_a_key_is_not_written(path: Path, reply):
     assert not is_there(path)
 
 
+async def test_a_key_is_found_that_a_stream_brings_in_pieces(path: Path):
+    pieces = [KEY[start : start + 4] for start in range(0, len(KEY), 4)]
+    with ChatServer(streams("Try ", *pieces)) as server, quire.cassette(path), pytest.raises(CassetteError) as caught:
+        [event async for event in agent(server).stream("Hi")]
+    assert "a key (sk-…) in the reply at choices[0].delta.content" in str(caught.value)
+    assert not is_there(path)
+
+
 async def test_a_server_s_error_is_still_told_when_it_repeats_a_key(path: Path):
     refusal = sends(400, {"error": {"message": f"bad header {KEY}"}})
     with ChatServer(refusal) as server, quire.cassette(path), pytest.raises(InvalidRequest) as caught:

@@ -79,8 +79,9 @@ def test_costs_are_grouped():
     costs = quire.costs(by=["agent", "model"])
     assert costs[["agent", "model", "calls", "output_tokens"]].values.tolist() == [["talker", "scripted", 2, 3]]
     assert quire.costs()["cost_usd"].tolist() == [0.0]
-    with pytest.raises(errors.DefinitionError, match="no groups"):
-        quire.costs(by="weather")
+    for nonsense in ("weather", ["agent", "weather"], [], 5, None, [[]]):
+        with pytest.raises(errors.DefinitionError, match="no groups"):
+            quire.costs(by=nonsense)
 
 
 def test_the_tables_of_a_run_have_their_rows():

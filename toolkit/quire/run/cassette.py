@@ -26,7 +26,7 @@ from quire.core import errors
 from quire.core.errors import AuthenticationError, CassetteError, DefinitionError, ProviderError
 from quire.core.schema import plain
 from quire.core.tape import Asked, Effect, Played, lay, lift, using
-from quire.run.leaks import known_secrets, leak_in
+from quire.run.leaks import known_secrets, leak_in, said_in
 from quire.run.likeness import host_of
 from quire.run.misses import VARIABLE, exchange_miss, tool_miss
 from quire.run.reel import STOPPED, Exchange, Line, Reel, Used
@@ -86,6 +86,8 @@ def cassette(
         ...     tape
         <cassette demo.jsonl: auto, 0 recordings>
     """
+    if not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DefinitionError(f"cassette({path!r}) names no file.", remedy='quire.cassette("demo.jsonl")')
     made = Cassette(Path(path), _checked_mode(mode), speed=_checked_speed(speed), tools=_names(tools))
     lay(made)
     return made
@@ -114,8 +116,15 @@ def _names(tools: bool | Iterable[Any]) -> frozenset[str] | None:  # noqa: FBT00
     if isinstance(tools, str) or not isinstance(tools, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"tools={tools!r} is no list of tools."
         raise DefinitionError(message, remedy='tools=True for all, or name some: tools=[search, "look_up"]')
-    names = (tool if isinstance(tool, str) else getattr(tool, "name", None) or tool.__name__ for tool in tools)
-    return frozenset(_ODD.sub("_", name) for name in names)
+    return frozenset(_ODD.sub("_", _name(tool)) for tool in tools)
+
+
+def _name(tool: Any) -> str:
+    name = tool if isinstance(tool, str) else getattr(tool, "name", None) or getattr(tool, "__name__", None)
+    if not isinstance(name, str) or not name:
+        message = f"tools= has {tool!r}, which is no tool."
+        raise DefinitionError(message, remedy='tools=True for all, or name some: tools=[search, "look_up"]')
+    return name
 
 
 class Cassette:
@@ -229,7 +238,8 @@ class Cassette:
 
     def _write_reply(self, line: Exchange | Used, *, known: Mapping[str, str]) -> None:
         reply = cast("Exchange", line)
-        said = {"text": reply.data.decode("utf-8", "replace"), "headers": reply.headers}
+        text = reply.data.decode("utf-8", "replace")
+        said = {"text": text, "headers": reply.headers, **said_in(text)}
         self._refuse(said, known, "the reply", "it was not written")
         # Of a reply that was stopped, what is there already says as much or more.
         if reply.broke != STOPPED or not self._recorded_of(reply):

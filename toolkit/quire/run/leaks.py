@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from pydantic_core import from_json
+
 from quire.core.settings import settings
 
-__all__ = ["known_secrets", "leak_in", "without_keys"]
+__all__ = ["known_secrets", "leak_in", "said_in", "without_keys"]
 
 _LEAST = 12
 """Characters of a known secret; what is shorter is a word, such as the "not-needed" that a local server is sent."""
@@ -91,6 +94,22 @@ def _texts(thing: Any, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(thing, list):
         for number, part in enumerate(cast("list[Any]", thing)):
             yield from _texts(part, f"{place}[{number}]")
+
+
+def said_in(reply: str) -> dict[str, str]:
+    r"""Return the words of a reply by their places, put together: a stream brings a key in pieces.
+
+    Example:
+        >>> said_in('data: {"delta":"Hel"}\n\ndata: {"delta":"lo"}\n\ndata: [DONE]\n\n')["delta"]
+        'Hello'
+    """
+    said: dict[str, list[str]] = {}
+    for line in reply.splitlines() if "data:" in reply else ():
+        if line.startswith("data:"):
+            with suppress(ValueError):
+                for place, text in _texts(from_json(line[5:]), ""):
+                    said.setdefault(place, []).append(text)
+    return {place: "".join(pieces) for place, pieces in said.items()}
 
 
 def without_keys(url: str) -> str:

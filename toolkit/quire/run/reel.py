@@ -240,7 +240,7 @@ def _read(path: Path) -> list[_Written]:
     for number, line in enumerate(rest, 2):
         try:
             written += [(_decoded(json.loads(line)), line)] if line.strip() else []
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             if number == len(rest) + 1 and not _is_json(line):
                 break
             message = f"Line {number} of the cassette {path.name} is not a recording."
@@ -323,8 +323,8 @@ def _decoded(record: dict[str, Any]) -> Line:
     return Exchange(
         url=record["request"]["url"],
         body=record["request"]["body"],
-        status=reply["status"],
-        headers=reply["headers"],
+        status=None if reply["status"] is None else int(reply["status"]),
+        headers={str(name): str(text) for name, text in reply["headers"].items()},
         data=base64.b64decode(reply["base64"]) if "base64" in reply else reply["text"].encode("utf-8", "replace"),
         chunks=tuple((int(size), float(at)) for size, at in reply["chunks"]),
         lasted=float(record.get("lasted", 0.0)),

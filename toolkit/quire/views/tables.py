@@ -108,7 +108,7 @@ def costs(logs: Iterable[Iterable[Event]], by: str | Sequence[str] = "agent") ->
         >>> list(costs([], by=["day", "model"]).columns)[:3]
         ['day', 'model', 'calls']
     """
-    names = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
+    names = tuple(dict.fromkeys(map(str, [by] if isinstance(by, str) or not hasattr(by, "__iter__") else by)))
     if not names or not GROUPINGS.keys() >= set(names):
         raise DefinitionError(f"Costs have no groups by={by!r}.", remedy=f"Take some of {', '.join(GROUPINGS)}.")
     sums = tuple(column for column in TABLES["costs"] if column.name not in GROUPINGS)

@@ -9,6 +9,10 @@ from pydantic_core import from_json
 __all__ = ["mapping", "number", "parsed", "rows", "text", "whole"]
 
 
+_MOST = 2**53
+"""What is more is no count and no amount: nothing could be added to it without losing something."""
+
+
 def parsed(raw: bytes | str) -> Any:
     """Return the JSON a text holds, or `None` if it holds none."""
     try:
@@ -33,10 +37,17 @@ def text(value: Any) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """Return a count, or `None`."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Return a count, or `None`; some write it with a point.
+
+    Example:
+        >>> whole(12.0), whole(12.5), whole(-1), whole(10**30)
+        (12, None, None, None)
+    """
+    counted = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST
+    return int(value) if counted and value == int(value) else None
 
 
 def number(value: Any) -> float | None:
     """Return an amount, or `None`."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 else None
+    amount = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST
+    return float(value) if amount else None
