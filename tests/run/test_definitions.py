@@ -45,6 +45,26 @@ def printed(tmp_path):
     return printed
 
 
+def test_a_tool_defined_again_is_used_at_once(printed):
+    assert printed("""
+        from quire.testing import ToolUse
+        @Tool
+        def price(item: str) -> int:
+            return 1
+        flow = Process(input=Q)
+        flow.add(price, inputs={"item": "tea"})
+        asked = [ToolUse("price", {"item": "tea"}), "so"] * 2
+        clerk = Agent(ScriptedModel(asked), "Sell.", tools=[price])
+        with in_memory():
+            print(flow.execute_sync(Q(text="x")), clerk.start("tea").wait())
+            @Tool
+            def price(item: str) -> int:
+                return 2
+            run = clerk.start("tea")
+            print(flow.execute_sync(Q(text="x")), run.wait(), run.tools["result"].tolist())
+    """) == ["1 so", "2 so ['2']"]
+
+
 def test_a_step_defined_again_is_used_at_once_by_every_flow_made_before(printed):
     assert printed("""
         flows = [

@@ -358,6 +358,12 @@ async def test_what_was_closed_is_closed_until_it_is_entered_again():
         (("http://127.0.0.1/mcp", "-y"), {}, "words=.* means nothing"),
         ((numbers(),), {"headers": {"a": "b"}}, "headers=.* means nothing to a server in this process"),
         (("npx",), {"timeout": 0}, "leaves no time"),
+        (("npx",), {"timeout": "long"}, "leaves no time"),
+        (("",), {}, "names no server"),
+        (("npx",), {"prefix": 5}, "prefix=5"),
+        (("npx",), {"env": "TOKEN=secret"}, r"env=\.\.\.\) is not texts by name"),
+        (("npx",), {"env": {"PORT": 80}}, r"env=\.\.\.\) is not texts"),
+        (("http://127.0.0.1/mcp",), {"headers": {"key": None}}, r"headers=\.\.\.\) is not texts"),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_written(arguments, options, message):

@@ -114,12 +114,13 @@ class Tool(Composable[Any, O]):
         self.parameters = None if parameters is None else dict(parameters)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
-        define(self, function_key(function, self.name))
         self._only, self.input = _input(function, inputs, self.name, self.parameters)
         self.once = Once(
             key=self._of_arguments(idempotency_key, "idempotency_key"),
             verify=self._checking(self._of_arguments(verify, "verify")),
         )
+        # Last: it is compared with the one it takes the place of.
+        define(self, function_key(function, self.name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any run."""

@@ -17,7 +17,7 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from quire.agents.tool import Tool, offered_name
 from quire.core.errors import DefinitionError, QuireError, ToolFailed, ToolsUnreachable
@@ -96,9 +96,14 @@ class MCP:
         if find_spec("mcp") is None:
             message = "The tools of MCP servers need the official SDK, which is not installed."
             raise QuireError(message, remedy='pip install "quire[mcp]"')
-        if not timeout > 0:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             message = f"MCP(timeout={timeout!r}) leaves no time."
             raise DefinitionError(message, remedy="Give seconds above 0.")
+        if prefix is not None and not isinstance(prefix, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(
+                f"MCP(prefix={prefix!r}) is no text.", remedy='prefix="docs" makes docs_search of search.'
+            )
+        _check_texts(env=env, headers=headers)
         self.prefix = prefix
         self.timeout = timeout
         self._server = _server(server, env, cwd, headers)
@@ -236,7 +241,7 @@ def _server(
     cwd: str | os.PathLike[str] | None,
     headers: Mapping[str, str] | None,
 ) -> Server:
-    if not words:
+    if not words or words[0] == "":
         raise DefinitionError("MCP() names no server.", remedy=_WAYS)
     first = words[0]
     if not isinstance(first, str | os.PathLike):
@@ -249,6 +254,15 @@ def _server(
     if cwd is not None and not Path(cwd).is_dir():
         raise DefinitionError(f"MCP(cwd={cwd!r}) is no folder.", remedy="Name one that is there.")
     return Program(command=_command(words), env=env or {}, folder=cwd)
+
+
+def _check_texts(**given: object) -> None:
+    for name, texts in given.items():
+        pairs = cast("Mapping[Any, Any]", texts).items() if isinstance(texts, Mapping) else [(None, texts)]
+        if texts is not None and not all(isinstance(word, str) for pair in pairs for word in pair):
+            # What it is instead is not repeated: it may hold a key.
+            message = f"MCP({name}=...) is not texts by name."
+            raise DefinitionError(message, remedy=f'{name}={{"NAME": "text"}}')
 
 
 def _refuse(what: str, **given: object) -> None:
