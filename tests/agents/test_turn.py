@@ -222,3 +222,9 @@ def test_the_reply_tool_takes_no_name_of_the_users():
 def test_an_agent_that_replies_in_words_has_no_reply_tool():
     _, use = played([asks("reply")], output=str)[:2]
     assert [call.tool for call in use.calls] == ["reply"]
+
+
+def test_a_reply_that_was_filtered_is_told_with_what_there_was_of_it():
+    broken = played([says("The way to", finish="content_filter")])[-1]
+    assert isinstance(broken.error, errors.ContentFiltered)
+    assert (broken.error.partial, broken.error.body) == ("The way to", "The way to")

@@ -103,6 +103,16 @@ def test_a_reply_from_another_address_is_another(monkeypatch):
         assert agent.execute_sync("Why?") == "reply 1"
 
 
+@pytest.mark.parametrize("provider", ["openai", "openai-chat", "openai_compat", "vllm", "azure"])
+def test_a_reply_from_another_server_is_another_whatever_it_is_called(provider):
+    with ChatServer(says("one")) as first, ChatServer(says("two")) as second:
+        said = [
+            Agent(llm(server, provider=provider, api_key="k" * 12), "Answer.").execute_sync("Why?")
+            for server in (first, second, first)
+        ]
+    assert said == ["one", "two", "one"]
+
+
 def test_it_is_kept_for_the_next_process(quire_home):
     next_process = """
         from quire import LLM, Agent

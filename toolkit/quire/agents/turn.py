@@ -203,7 +203,9 @@ def _answered(turn: Turn, answer: Answer) -> tuple[Turn, Want]:
     rules, text = turn.rules, answer.message.text
     if answer.finish_reason == "content_filter":
         message = f"The model of `{rules.agent}` or its filter stopped the reply."
-        return turn, Broken(error=ContentFiltered(message, remedy="Ask in other words.", body=text))
+        stopped = ContentFiltered(message, remedy="Ask in other words.", body=text)
+        stopped.partial = text
+        return turn, Broken(error=stopped)
     if answer.finish_reason == "length" and not text.strip():
         turn = replace(turn, attempts=turn.attempts + 1)
         return turn, Broken(error=_invalid(turn, text, "The limit of tokens was reached before a word was said."))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from quire.adapters.providers.calls import fitting_id, object_text
-from quire.adapters.providers.files import data_url, kind_of, refused, told
+from quire.adapters.providers.files import data_url, kind_of, named, refused, told
 from quire.adapters.providers.loose import parsed, rows
 from quire.adapters.providers.services import Service, sealer
 from quire.adapters.providers.strict import strict_form
@@ -118,7 +118,7 @@ def _file(file: File, service: Service) -> dict[str, Any]:
     if kind == "audio" and file.data is not None and file.media_type in _SOUNDS:
         return {"type": "input_audio", "input_audio": {"data": file.data, "format": _SOUNDS[file.media_type]}}
     if kind == "document":
-        return {"type": "file", "file": {"filename": file.name or "document.pdf", "file_data": data_url(file)}}
+        return {"type": "file", "file": {"filename": named(file), "file_data": data_url(file)}}
     raise refused(file, sealer(service))
 
 

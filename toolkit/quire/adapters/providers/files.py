@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import mimetypes
 from typing import Literal
 
 from quire.core.errors import InvalidRequest
 from quire.core.messages import File
 
-__all__ = ["data_url", "kind_of", "refused", "told"]
+__all__ = ["data_url", "kind_of", "named", "refused", "told"]
 
 
 def kind_of(file: File) -> Literal["image", "audio", "text", "document"]:
@@ -33,6 +34,16 @@ def told(file: File) -> str:
     """Return a text as words, with its name around it so that a model can tell several apart."""
     name = file.name or "file"
     return f"<file name={name!r}>\n{file.content.decode('utf-8', 'replace')}\n</file>"
+
+
+def named(file: File) -> str:
+    """Return its name, or one that says what it is.
+
+    Example:
+        >>> named(File.of(b"%PDF", "application/pdf"))
+        'file.pdf'
+    """
+    return file.name or f"file{mimetypes.guess_extension(file.media_type) or ''}"
 
 
 def refused(file: File, who: str) -> InvalidRequest:

@@ -39,12 +39,17 @@ class OpenAI:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({f'{self.provider}:{self.model}'!r})"
 
+    @property
+    def address(self) -> str:
+        """Where it is asked at the moment; a reply from elsewhere is another model's."""
+        return base_url(self._endpoint, SERVICES["openai"])
+
     def facts(self) -> Facts | None:
         """Return what is known of the model without asking it."""
         return self._chat.facts()
 
     def ask(self, request: ModelRequest) -> AsyncGenerator[Piece | Answer, None]:
         """Yield pieces if `request.stream`, then exactly one `Answer`; raise a `ProviderError` otherwise."""
-        host = urlsplit(base_url(self._endpoint, SERVICES["openai"])).hostname
+        host = urlsplit(self.address).hostname
         at_openai = f".{host}".endswith(".openai.com") and not request.stop
         return (self._responses if at_openai else self._chat).ask(request)

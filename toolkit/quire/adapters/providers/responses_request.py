@@ -8,13 +8,12 @@ it came, sealed, in its place. An item without what came of it, or before a mode
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from itertools import takewhile
 from typing import Any
 
 from quire.adapters.providers.calls import fitting_id, object_text
-from quire.adapters.providers.files import data_url, kind_of, refused, told
+from quire.adapters.providers.files import data_url, kind_of, named, refused, told
 from quire.adapters.providers.loose import mapping, parsed
 from quire.adapters.providers.services import Service, sealer
 from quire.adapters.providers.strict import strict_form
@@ -104,8 +103,7 @@ def _file(file: File, service: Service) -> dict[str, Any]:
         case "document" if file.url is not None:
             return {"type": "input_file", "file_url": file.url}
         case "document":
-            name = file.name or f"file{mimetypes.guess_extension(file.media_type) or ''}"
-            return {"type": "input_file", "filename": name, "file_data": data_url(file)}
+            return {"type": "input_file", "filename": named(file), "file_data": data_url(file)}
         case _:
             raise refused(file, sealer(service))
 
