@@ -107,7 +107,7 @@ def test_a_reply_from_another_address_is_another(monkeypatch):
 def test_a_reply_from_another_server_is_another_whatever_it_is_called(provider):
     with ChatServer(says("one")) as first, ChatServer(says("two")) as second:
         said = [
-            Agent(llm(server, provider=provider, api_key="k" * 12), "Answer.").execute_sync("Why?")
+            Agent(llm_at(server, provider=provider, api_key="k" * 12), "Answer.").execute_sync("Why?")
             for server in (first, second, first)
         ]
     assert said == ["one", "two", "one"]
