@@ -165,6 +165,12 @@ def test_an_address_that_is_none_is_refused(url: str):
         Target(url, {}, 1.0)
 
 
+def test_an_address_that_is_none_is_told_without_its_secrets():
+    with pytest.raises(DefinitionError, match=r"'http://127\.0\.0\.1:0/v1' is not the address") as raised:
+        Target("http://me:secret@127.0.0.1:0/v1?key=secret", {}, 1.0)
+    assert "secret" not in str(raised.value)
+
+
 async def test_an_address_is_written_in_ascii():
     with ChatServer() as server:
         await read(Target(f"{server.url}/grün/a b%20c?d=é&e", {}, 5.0))

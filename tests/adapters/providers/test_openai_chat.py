@@ -187,10 +187,13 @@ async def test_a_key_that_cannot_be_one_is_told_before_it_is_sent(key: str):
         assert not server.requests
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "127.0.0.1:8000/v1", "ftp://models"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "127.0.0.1:8000/v1", "ftp://models", "ftp://me:secret@models", "http://[::1/v1"]
+)
 def test_an_address_that_is_none_is_refused_where_it_is_written(url: str):
-    with pytest.raises(errors.DefinitionError, match="http://"):
+    with pytest.raises(errors.DefinitionError, match="http://") as raised:
         OpenAIChat(Endpoint(provider="openai_compat", model="m", base_url=url))
+    assert "secret" not in str(raised.value)
 
 
 async def test_no_address_is_said():

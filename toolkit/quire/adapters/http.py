@@ -35,7 +35,7 @@ import httpcore
 from quire.core.errors import DefinitionError, ProviderError, ProviderTimeout, ProviderUnreachable, StreamInterrupted
 from quire.core.tape import NO_KEY, Asked, Played, Tape, in_force
 
-__all__ = ["Reply", "Target", "close"]
+__all__ = ["Reply", "Target", "close", "shown"]
 
 _CONNECT_SECONDS = 10.0
 _DRAIN_SECONDS = 0.1
@@ -43,6 +43,7 @@ _IDLE_SECONDS = 30.0
 _IDLE_MOST = 100
 _OPEN_MOST = 1000
 _CARRIES_KEY = re.compile(rb"auth|key|token")
+_SECRET = re.compile(r"(?<=//)[^/?#]*@|[?#].*", re.DOTALL)
 _AS_IT_IS = "%/:;=@!$&'()*+,?[]~"
 """What is not written in another way in an address; what is no ASCII, and a space, is."""
 _Line: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool
@@ -196,7 +197,17 @@ def _address(url: str) -> SplitResult:
             return parts._replace(path=quote(parts.path, _AS_IT_IS), query=quote(parts.query, _AS_IT_IS))
     except ValueError:
         pass
-    raise DefinitionError(f"{url!r} is not the address of a server.", remedy=remedy)
+    raise DefinitionError(f"{shown(url)!r} is not the address of a server.", remedy=remedy)
+
+
+def shown(url: str) -> str:
+    """Return an address, which may be none, without what may be secret in it: its user, its password, its query.
+
+    Example:
+        >>> shown("http://me:word@127.0.0.1:0/v1?key=abc")
+        'http://127.0.0.1:0/v1'
+    """
+    return _SECRET.sub("", url)
 
 
 def _origin(parts: SplitResult) -> tuple[httpcore.Origin, httpcore.URL]:

@@ -6,8 +6,9 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from quire.adapters.http import shown
 from quire.core.errors import AuthenticationError, DefinitionError
 from quire.core.ports import Endpoint
 from quire.core.settings import ProviderSettings, settings
@@ -137,7 +138,7 @@ _ENDING = re.compile(r"/(chat/completions|responses|messages)$")
 def service_for(endpoint: Endpoint) -> Service:
     """Return the facts of an endpoint's provider; a known address is known under any name."""
     named = SERVICES.get(endpoint.provider, SERVICES["openai_compat"])
-    host = urlsplit(endpoint.base_url or "").hostname
+    host = _parts(endpoint.base_url or "").hostname
     if named.base_url is None and host and not is_local(host):
         at_host = (known for known in SERVICES.values() if urlsplit(known.base_url or "").hostname == host)
         return next(at_host, named)
@@ -162,10 +163,10 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
             f"{endpoint.provider}:{endpoint.model} has no address.",
             remedy=f"Set LLM(base_url=...), the environment variable {variable}, or base_url in quire.toml.",
         )
-    parts = urlsplit(given.strip())
+    parts = _parts(given.strip())
     if parts.scheme not in ("http", "https"):
         raise DefinitionError(
-            f"{given!r} is not the address of a server.", remedy="It begins with http:// or https://."
+            f"{shown(given)!r} is not the address of a server.", remedy="It begins with http:// or https://."
         )
     path = _ENDING.sub("", parts.path.rstrip("/"))
     # A path with a version of its own, such as /v1beta/openai, is somebody's choice.
@@ -173,6 +174,14 @@ def base_url(endpoint: Endpoint, service: Service) -> str:
     versioned = _VERSION.search(path) or "api-version=" in parts.query
     path = path if versioned else f"{path.removesuffix(_ROOT)}/{service.version}"
     return parts._replace(path=path, fragment="").geturl()
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        message = f"{shown(url)!r} is not the address of a server: {error}."
+        raise DefinitionError(message, remedy="It is written like http://127.0.0.1:8000/v1.") from None
 
 
 def key_for(endpoint: Endpoint, service: Service, url: str) -> str | None:
