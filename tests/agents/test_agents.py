@@ -262,6 +262,7 @@ def test_a_script_that_is_too_short_says_so():
         ({"input": "text"}, "is a value, not a type"),
         ({"output": None}, "is a value, not a type"),
         ({"output": Verdict(label="a", score=0)}, "is a value, not a type"),
+        ({"retry": "often"}, "does not say how often to try"),
         ({"output_attempts": 0}, "makes no sense"),
         ({"output_attempts": True}, "makes no sense"),
         ({"output_attempts": 1.5}, "makes no sense"),

@@ -400,6 +400,7 @@ def book_by_name(to: str, by: str) -> str:
         ("text", {}, "needs a function"),
         (add._function, {"timeout": 0}, "leaves no time"),
         (add._function, {"timeout": -1}, "leaves no time"),
+        (add._function, {"timeout": "long"}, "leaves no time"),
         (lambda: 1, {"parameters": {}}, "what it returns"),
         (book_by_name, {"parameters": {}}, "takes to, by, and has parameters= of its own"),
     ],

@@ -310,7 +310,7 @@ async def test_values_are_taken_as_their_types():
     assert await double.execute("21") == 42
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "long"])
 def test_a_time_in_which_nothing_can_be_done_is_refused(timeout):
     @Step
     async def outer(n: int) -> int:

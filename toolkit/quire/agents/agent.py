@@ -77,7 +77,7 @@ class Agent(Composable[Any, Any]):
         self.output = _checked_type("output", output)
         self.tools = _checked_tools(tools)
         self.memory = _checked_memory(memory)
-        self.retry = Retry(max_attempts=retry) if isinstance(retry, int) else retry
+        self.retry = _checked_retry(retry)
         self.output_attempts = _at_least("output_attempts", output_attempts, 1)
         self.max_tool_rounds = _at_least("max_tool_rounds", max_tool_rounds, 0)
         self._offers = _offers(self.tools)
@@ -330,6 +330,15 @@ def _checked_type(which: str, kind: Any) -> Any:
         return kind
     message = f"Agent({which}={kind!r}) is a value, not a type."
     raise DefinitionError(message, remedy=f"Give a class or a type such as list[str]: {which}=Summary")
+
+
+def _checked_retry(retry: Any) -> Retry | None:
+    if retry is None or isinstance(retry, Retry):
+        return retry
+    if isinstance(retry, int):
+        return Retry(max_attempts=retry)
+    message = f"Agent(retry={retry!r}) does not say how often to try."
+    raise DefinitionError(message, remedy="retry=3, or retry=Retry(max_attempts=3, backoff=1.0)")
 
 
 def _at_least(which: str, number: Any, least: int) -> int:

@@ -102,7 +102,8 @@ class Tool(Composable[Any, O]):
         if not callable(function):
             message = f"Tool needs a function, not {function!r}."
             raise DefinitionError(message, remedy="Put @Tool on the line above a def.")
-        if timeout is not None and not timeout > 0:
+        number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+        if timeout is not None and not (number and timeout > 0):
             message = f"Tool(timeout={timeout!r}) leaves no time."
             raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
         inputs, self.output = inputs_of(function, "Tool")

@@ -345,7 +345,8 @@ class _Heartbeat:
 
 def check_timeout(timeout: float | None) -> None:
     """Raise `DefinitionError` for a time that nothing can be done in."""
-    if timeout is not None and not timeout > 0:
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (number and timeout > 0):
         message = f"timeout={timeout!r} leaves no time."
         raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
 
