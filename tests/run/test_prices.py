@@ -10,7 +10,7 @@ from quire.core.messages import Message
 from quire.core.ports import Abilities, Answer
 from quire.core.usage import Usage
 from quire.run.prices import listed, quote
-from tests.servers import ChatServer, says
+from tests.servers import ChatServer, says, sends
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()
 MILLION = 1_000_000
@@ -193,3 +193,31 @@ def test_every_model_of_every_list_can_be_charged():
     assert len(found) > 500
     costs = [each.charge(whole, NOW) for each in found if each]
     assert all(cost is None or cost >= 0 for cost in costs)
+
+
+async def test_what_was_counted_of_a_reply_that_is_none_is_paid_for():
+    price = {"input": 1.0, "output": 10.0}
+    with ChatServer(says(None, refusal="I cannot."), says("Hello")) as server:
+        clerk = Agent(LLM("gpt-test", base_url=server.url, price=price), "Answer.", name="clerk")
+        run = clerk.start("Hi")
+        with pytest.raises(errors.ContentFiltered):
+            await run
+    (call,) = run.calls.to_dict("records")
+    assert (call["input_tokens"], call["output_tokens"], call["finish_reason"]) == (12, 3, "content_filter")
+    assert (call["cost_usd"], call["price_source"], call["error_type"]) == (42e-6, "given", "ContentFiltered")
+    (total,) = run.cost.to_dict("records")
+    assert (total["input_tokens"], total["cost_usd"], total["unpriced_calls"]) == (12, 42e-6, 0)
+    head = run.fold().head()
+    assert (head["input_tokens"], head["output_tokens"], head["cost_usd"]) == (12, 3, 42e-6)
+    assert run.nodes.loc[0, "cost_usd"] == 42e-6
+
+
+async def test_a_failure_of_which_nothing_was_counted_took_nothing():
+    with ChatServer(sends(429, {"error": {"message": "slow down"}})) as server:
+        run = Agent(LLM("gpt-test", base_url=server.url), "Answer.").start("Hi")
+        with pytest.raises(errors.RateLimited):
+            await run
+    (call,) = run.calls.to_dict("records")
+    assert pd.isna(call["input_tokens"])
+    assert pd.isna(call["finish_reason"])
+    assert run.cost.loc[0, "unpriced_calls"] == 0

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quire.core.events import Event
+    from quire.core.ports import Answer
 
 __all__ = [
     "AllFailed",
@@ -283,6 +284,8 @@ class ProviderError(QuireError):
 
     partial: str = ""
     """The words of the reply that had arrived."""
+    answered: Answer | None = None
+    """What had come of the reply, with what the server had counted; `None` if it had not begun to answer."""
     begun: bool = False
     """Whether some of the reply has been shown, which cannot be taken back and said otherwise."""
     replayed: bool = False

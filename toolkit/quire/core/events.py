@@ -124,6 +124,10 @@ class Failed(Event):
     """The span in which the error arose, when it only passed through this one."""
     replayed: bool = False
     """Whether the error was recorded in an earlier run and played again."""
+    usage: Usage | None = None
+    """What a model call had consumed, where its server counted it all the same."""
+    cost_usd: float | None = None
+    price_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

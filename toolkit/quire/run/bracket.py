@@ -219,7 +219,7 @@ async def until(context: Context, work: Any) -> Any:
         raise errors.DeadlineExceeded(what, remedy="Give it more with timeout=, in seconds.") from None
 
 
-def record_failure(error: BaseException, context: Context) -> None:
+def record_failure(error: BaseException, context: Context, **consumed: Any) -> None:
     """Record that what runs in this context ended with that error."""
     context.keys.hide_in(error)  # whoever repeats what a server said may repeat a key
     origin, where = _origin(error, context)
@@ -235,6 +235,7 @@ def record_failure(error: BaseException, context: Context) -> None:
         traceback=users_traceback(error) if origin is None else None,
         origin=origin,
         replayed=isinstance(error, errors.ProviderError) and error.replayed,
+        **consumed,
     )
 
 

@@ -59,10 +59,19 @@ async def ask_model(
         log.emit(Cancelled, call.span, call.parent, reason=why(cancelled, call))
         raise
     except BaseException as error:
-        record_failure(error, call)
+        record_failure(error, call, **await _consumed(error, model, own))
         raise
     log.emit(Responded, call.span, call.parent, **told)
     return answer
+
+
+async def _consumed(error: BaseException, model: Model, own: Quote | None) -> dict[str, Any]:
+    """Return what a call took that failed all the same: a refusal is paid for like any reply."""
+    answer = error.answered if isinstance(error, ProviderError) else None
+    if answer is None or answer.usage is None:
+        return {}
+    cost, source = await billed(answer, model, own, time.time())
+    return {"usage": answer.usage, "cost_usd": cost, "price_source": source}
 
 
 def _said_before(kept: Responded) -> Answer:

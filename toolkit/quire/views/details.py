@@ -222,7 +222,7 @@ def _facts(inside: list[Event], state: NodeState) -> list[tuple[str, str]]:
 
 
 def _tokens(inside: list[Event]) -> str:
-    usages = [event.usage for event in inside if isinstance(event, Responded) and event.usage is not None]
+    usages = [event.usage for event in inside if isinstance(event, Responded | Failed) and event.usage is not None]
     if not usages:
         return "not reported"
     cached = sum(usage.cached_input_tokens or 0 for usage in usages)

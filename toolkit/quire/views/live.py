@@ -129,6 +129,8 @@ class RunFold:
             self._set(done=self._nodes.done)
 
     def _failed(self, event: Failed) -> None:
+        if event.usage is not None:
+            self._count(event)
         if event.replayed:
             self._set(replayed=True)
         if event.span == self._root:
@@ -138,7 +140,7 @@ class RunFold:
         elif event.origin is None:
             self._failures[event.span] = event
 
-    def _count(self, event: Responded) -> None:
+    def _count(self, event: Responded | Failed) -> None:
         head, usage = self._head, event.usage
         if event.replayed:
             self._set(replayed=True)

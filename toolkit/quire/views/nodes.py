@@ -88,6 +88,8 @@ class NodesFold:
             case Succeeded():
                 self._ended(event, "succeeded", self._notes.pop(event.span, None))
             case Failed():
+                if event.usage is not None:
+                    self._count(event)
                 self._ended(event, "failed", first_line(event))
             case Cancelled():
                 self._ended(event, "cancelled", event.reason)
@@ -249,7 +251,7 @@ class NodesFold:
 
     # Models and tools
 
-    def _count(self, event: Responded) -> None:
+    def _count(self, event: Responded | Failed) -> None:
         node = self._owners.pop(event.span, None)
         if node is None:
             return
@@ -260,7 +262,7 @@ class NodesFold:
             calls=state["calls"] + 1,
             tokens=state["tokens"] if usage is None else (state["tokens"] or 0) + used,
             cost_usd=state["cost_usd"] if event.cost_usd is None else (state["cost_usd"] or 0.0) + event.cost_usd,
-            simulated=state["simulated"] or event.simulated,
+            simulated=state["simulated"] or (isinstance(event, Responded) and event.simulated),
         )
 
     def _called(self, event: Called) -> None:

@@ -283,7 +283,7 @@ def _calls(asked: Sequence[Requested], ends: Mapping[str, Event], log: Reading) 
         "model": [call.model for call in asked],
         "started_at": [call.at for call in asked],
         "latency_s": [end and end.at - call.at for call, end in zip(asked, ended, strict=True)],
-        **_consumed([end if isinstance(end, Responded) else None for end in ended]),
+        **_consumed([_counted_end(end) for end in ended]),
         "simulated": [
             call.simulated or (isinstance(end, Responded) and end.simulated)
             for call, end in zip(asked, ended, strict=True)
@@ -293,11 +293,23 @@ def _calls(asked: Sequence[Requested], ends: Mapping[str, Event], log: Reading) 
     }
 
 
-def _consumed(replies: Sequence[Responded | None]) -> Columns:
+def _counted_end(end: Event | None) -> Responded | Failed | None:
+    """Return the end of a call that took something: a reply, or a failure that was counted all the same."""
+    counted = isinstance(end, Responded) or (isinstance(end, Failed) and end.usage is not None)
+    return cast("Responded | Failed", end) if counted else None
+
+
+def _finish(end: Responded | Failed) -> str:
+    if isinstance(end, Responded):
+        return end.finish_reason
+    return "content_filter" if end.error_type == "ContentFiltered" else "error"
+
+
+def _consumed(replies: Sequence[Responded | Failed | None]) -> Columns:
     """Return what each reply took and why it ended; None for all of it where there is none."""
     used = [reply and reply.usage for reply in replies]
     return {
-        "first_token_s": [reply and reply.first_token_s for reply in replies],
+        "first_token_s": [reply.first_token_s if isinstance(reply, Responded) else None for reply in replies],
         "input_tokens": [usage and usage.input_tokens for usage in used],
         "cached_input_tokens": [usage and usage.cached_input_tokens for usage in used],
         "cache_write_tokens": [usage and usage.cache_write_tokens for usage in used],
@@ -305,9 +317,9 @@ def _consumed(replies: Sequence[Responded | None]) -> Columns:
         "reasoning_tokens": [usage and usage.reasoning_tokens for usage in used],
         "cost_usd": [reply and reply.cost_usd for reply in replies],
         "price_source": [reply and reply.price_source for reply in replies],
-        "finish_reason": [reply and reply.finish_reason for reply in replies],
+        "finish_reason": [reply and _finish(reply) for reply in replies],
         "cached_share": [usage and _cached_share(usage) for usage in used],
-        "cached": [reply is not None and reply.cached for reply in replies],
+        "cached": [isinstance(reply, Responded) and reply.cached for reply in replies],
     }
 
 
@@ -618,7 +630,7 @@ def _of_calls(log: Reading, name: str) -> Sequence[Any]:
 def _sums(made: Columns, places: Sequence[int], groups: int, tokens: Sequence[str] = _TOKENS) -> Columns:
     """Return what calls come to in groups; `places` has the group of each call."""
     counts = _counted(places, places, groups)
-    # Only an answer has a finish reason, and only an answer has a price that could be unknown.
+    # Only what was counted has a finish reason, and only that has a price that could be unknown.
     answered, priced = (_counted(made[name], places, groups) for name in ("finish_reason", "cost_usd"))
     unpriced = [answers - prices for answers, prices in zip(answered, priced, strict=True)]
     spent = _spent(made["cost_usd"], places, counts)

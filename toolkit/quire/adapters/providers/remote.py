@@ -82,7 +82,7 @@ class Remote(ABC):
                 answer = replace(self._answer(fold, reply), replayed=reply.replayed)
             yield answer
         except ProviderError as error:
-            error.partial, error.begun = fold.words, begun
+            error.partial, error.answered, error.begun = fold.words, fold.answer(), begun
             raise
 
     async def _heard(self, reply: Reply, fold: Fold, *, stream: bool) -> AsyncGenerator[Piece, None]:
