@@ -78,9 +78,8 @@ def test_models_can_be_compared_and_be_keys():
 
 
 def test_a_provider_that_is_not_installed_is_told_with_those_that_are():
-    agent = Agent(LLM("some-model", provider="nowhere"), "x")
     with pytest.raises(errors.DefinitionError, match="nowhere") as raised:
-        agent.execute_sync("go")
+        LLM("some-model", provider="nowhere")
     assert "offline" in raised.value.remedy
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
-from quire.core.doors import open_door, who_serves
+from quire.core.doors import doors, open_door, who_serves
 from quire.core.errors import DefinitionError
 from quire.core.ports import Endpoint, Model
 from quire.core.price import Price
@@ -70,10 +70,10 @@ class LLM:
     """Whether exactly the same request is answered with the reply it had before."""
 
     def __post_init__(self) -> None:
-        self._check_model()
-        self._check_fallback()
         for name in ("provider", "api_key", "base_url", "reasoning"):
             _check_text(name, getattr(self, name))
+        self._check_model()
+        self._check_fallback()
         for name, least, most in (("temperature", 0, 2), ("max_tokens", 1, None), ("timeout", 0, None)):
             _check_number(name, getattr(self, name), least, most)
         if isinstance(self.max_tokens, float):
@@ -98,6 +98,9 @@ class LLM:
             message = f"Nobody is known to serve a model called {self.model!r}."
             remedy = f'Say who does, LLM("{model}", provider="..."), or where, LLM("{model}", base_url="http://...").'
             raise DefinitionError(message, remedy=remedy)
+        if provider not in doors("quire.providers"):
+            message = f"LLM(provider={provider!r}) is nobody that an adapter is installed for."
+            raise DefinitionError(message, remedy=f"There are {', '.join(sorted(doors('quire.providers')))}.")
 
     def _check_fallback(self) -> None:
         other = self.fallback
