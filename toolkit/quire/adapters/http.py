@@ -2,7 +2,8 @@
 
 A `Target` is an address with its headers and its patience, prepared once; `Target.post` sends JSON and
 gives the `Reply`, whole or chunk by chunk. There are no retries and no redirects here: a run decides about
-the first, and the second would send a prompt to a place nobody named. The whole exchange passes through
+the first, and the second would send a prompt to a place nobody named. (A kept connection that turns out to be
+closed when it is used again is no attempt: a new one takes its place.) The whole exchange passes through
 `Target.post`; so that is where a tape listens, or plays what it heard earlier.
 
 It uses httpcore, the engine inside httpx, one connection at a time. What the client around it adds (cookies,
