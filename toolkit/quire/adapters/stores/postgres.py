@@ -8,19 +8,18 @@ there already is what was sent. So a server that restarts costs a wait, and no e
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
-from quire.adapters.stores.address import opaque, shown
+from quire.adapters.stores.address import opaque
 from quire.adapters.stores.lines import corrupt, events_of
-from quire.adapters.stores.memory import check_name, check_numbers, conflict
+from quire.adapters.stores.memory import conflict
+from quire.adapters.stores.served import ServedStore
 from quire.adapters.stores.turns import Turns
 from quire.core.codec import encode
-from quire.core.errors import StoreError
 from quire.core.events import Event
 
 __all__ = ["PostgresStore"]
@@ -78,23 +77,12 @@ WITH gone AS (DELETE FROM quire_streams WHERE name = $1 RETURNING id)
 DELETE FROM quire_events WHERE stream IN (SELECT id FROM gone)
 """
 
-_LOST = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-)
 
-
-class PostgresStore:
+class PostgresStore(ServedStore[_Pool]):
     """Keeps all streams in the tables `quire_streams` and `quire_events`, which the first append makes.
 
     The address is one of PostgreSQL's own, `postgresql://user:password@host:5432/name?sslmode=require`. The user needs
-    the right to make tables in the schema that comes first for him, or to read and write those two. An append whose
-    task is cancelled while it is being written is written nevertheless.
+    the right to make tables in the schema that comes first for him, or to read and write those two.
 
     Raises:
         DefinitionError: the address cannot be read.
@@ -104,47 +92,25 @@ class PostgresStore:
         PostgresStore('postgresql://db.example.org/logs')
     """
 
+    server = "PostgreSQL"
+    lost = (
+        OSError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.CannotConnectNowError,
+    )
+    refused = asyncpg.PostgresError
+
     def __init__(self, url: str) -> None:
-        self.place = shown(url)
-        self._turns: Turns[_Pool] = Turns(lambda: _opened(url), _closed, _LOST)
+        super().__init__(url, _opened, _closed)
 
-    def __repr__(self) -> str:
-        return f"PostgresStore({self.place!r})"
-
-    async def append(self, stream: str, events: Sequence[Event], expected: int) -> None:
-        """Add events at the end; raise `StreamConflict` if the stream is not `expected` events long."""
-        check_name(stream)
-        events = tuple(events)
-        check_numbers(stream, events, expected)
-        mark = uuid4()
-        with self._explained("written"):
-            await self._turns.take(stream, lambda pool: self._append(pool, stream, events, expected, mark))
-
-    async def read(self, stream: str, after: int = 0) -> list[Event]:
-        """Return the events whose `seq` is greater than `after`, in order; none for an unknown stream.
-
-        A row that is no event raises `CorruptLog`, with the events before it.
-        """
-        check_name(stream)
-        with self._explained("read"):
-            return await self._turns.take(stream, lambda pool: self._read(pool, stream, max(after, 0)))
-
-    async def streams(self, prefix: str = "") -> list[str]:
-        """Return the names that begin with `prefix`, oldest first."""
-        with self._explained("listed"):
-            rows = await self._turns.take("", lambda pool: _rows(pool, _LIST, prefix))
-        return [name for (name,) in rows]
-
-    async def delete(self, stream: str) -> None:
-        """Forget a stream; an unknown one is no error."""
-        check_name(stream)
-        with self._explained("deleted"):
-            await self._turns.take(stream, lambda pool: _rows(pool, _DELETE, stream))
-
-    async def _append(self, pool: _Pool, stream: str, events: Sequence[Event], expected: int, mark: UUID) -> None:
+    async def _append(self, thing: _Pool, stream: str, events: Sequence[Event], expected: int, mark: UUID) -> None:
         lines = await Turns.translated(lambda: [encode(event)[:-1].decode() for event in events], len(events))
-        while not (lines and await _added(pool, stream, lines, expected, mark)):
-            [(there, found)] = await _rows(pool, _LOOK, stream, expected + 1) or [(0, None)]
+        while not (lines and await _added(thing, stream, lines, expected, mark)):
+            [(there, found)] = await _rows(thing, _LOOK, stream, expected + 1) or [(0, None)]
             if found == mark:
                 return  # it was added before: only the answer was lost
             if there != expected:
@@ -152,39 +118,27 @@ class PostgresStore:
             if not lines:
                 return
 
-    async def _read(self, pool: _Pool, stream: str, after: int) -> list[Event]:
-        rows = await _rows(pool, _READ, stream, after)
+    async def _read(self, thing: _Pool, stream: str, after: int) -> list[Event]:
+        rows = await _rows(thing, _READ, stream, after)
         lines = (line for (line,) in rows)
         return await Turns.translated(lambda: events_of(lines, after, corrupt(stream, self.place)), len(rows))
 
-    @contextmanager
-    def _explained(self, done: str) -> Generator[None]:
-        """Turn a refusal into one that says what to do."""
-        try:
-            yield
-        except _LOST as error:
-            reason = str(error).strip() or "it does not answer"
-            raise StoreError(
-                f"A log could not be {done}: there is no connection to PostgreSQL ({reason}).",
-                where=self.place,
-                remedy="See that the server is running, and that the address of the store leads to it.",
-            ) from error
-        except asyncpg.PostgresError as error:
-            raise StoreError(
-                f"A log could not be {done}: PostgreSQL says: {error.args[0]}.", where=self.place, remedy=_remedy(error)
-            ) from error
+    async def _names(self, thing: _Pool, prefix: str) -> list[str]:
+        return [name for (name,) in await _rows(thing, _LIST, prefix)]
 
+    async def _forget(self, thing: _Pool, stream: str) -> None:
+        await _rows(thing, _DELETE, stream)
 
-def _remedy(error: asyncpg.PostgresError) -> str:
-    match error:
-        case asyncpg.InvalidAuthorizationSpecificationError():
-            return "See that user and password in the address of the store are right."
-        case asyncpg.InsufficientPrivilegeError():
-            return "Give its user the right to make tables, or to use quire_streams and quire_events."
-        case asyncpg.InsufficientResourcesError() | asyncpg.PostgresIOError():
-            return "Give the server room, then try again; what was there before is there."
-        case _:
-            return "The server's own log says more."
+    def _remedy(self, error: Exception) -> str:
+        match error:
+            case asyncpg.InvalidAuthorizationSpecificationError():
+                return "See that user and password in the address of the store are right."
+            case asyncpg.InsufficientPrivilegeError():
+                return "Give its user the right to make tables, or to use quire_streams and quire_events."
+            case asyncpg.InsufficientResourcesError() | asyncpg.PostgresIOError():
+                return "Give the server room, then try again; what was there before is there."
+            case _:
+                return "The server's own log says more."
 
 
 async def _opened(url: str) -> _Pool:

@@ -8,10 +8,9 @@ full, `maxmemory-policy noeviction` does.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, TypeAlias
-from uuid import uuid4
+from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import BlockingConnectionPool
@@ -21,12 +20,12 @@ from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NotAnswered
 
-from quire.adapters.stores.address import opaque, shown
+from quire.adapters.stores.address import opaque
 from quire.adapters.stores.lines import corrupt, events_of
-from quire.adapters.stores.memory import check_name, check_numbers, conflict
+from quire.adapters.stores.memory import conflict
+from quire.adapters.stores.served import ServedStore
 from quire.adapters.stores.turns import Turns
 from quire.core.codec import encode
-from quire.core.errors import StoreError
 from quire.core.events import Event
 
 __all__ = ["RedisStore"]
@@ -59,14 +58,11 @@ redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 """
 
-_LOST = (OSError, NotConnected, NotAnswered)
 
-
-class RedisStore:
+class RedisStore(ServedStore[_Client]):
     """Keeps the stream `runs/1m8k` in the list `quire:stream:runs/1m8k`, and the names in `quire:streams`.
 
-    The address is `redis://user:password@host:6379/0`, or `rediss://` where the connection is to be encrypted. An
-    append whose task is cancelled while it is being written is written nevertheless.
+    The address is `redis://user:password@host:6379/0`, or `rediss://` where the connection is to be encrypted.
 
     Raises:
         DefinitionError: the address cannot be read.
@@ -76,78 +72,37 @@ class RedisStore:
         RedisStore('redis://cache.example.org:6379/2')
     """
 
+    server = "Redis"
+    lost = (OSError, NotConnected, NotAnswered)
+    refused = RedisError
+
     def __init__(self, url: str) -> None:
-        self.place = shown(url)
-        self._turns: Turns[_Client] = Turns(lambda: _opened(url), _closed, _LOST)
+        super().__init__(url, _opened, _closed)
 
-    def __repr__(self) -> str:
-        return f"RedisStore({self.place!r})"
-
-    async def append(self, stream: str, events: Sequence[Event], expected: int) -> None:
-        """Add events at the end; raise `StreamConflict` if the stream is not `expected` events long."""
-        check_name(stream)
-        events = tuple(events)
-        check_numbers(stream, events, expected)
-        receipt = f"quire:receipt:{uuid4().hex}"
-        with self._explained("written"):
-            await self._turns.take(stream, lambda client: self._append(client, stream, events, expected, receipt))
-
-    async def read(self, stream: str, after: int = 0) -> list[Event]:
-        """Return the events whose `seq` is greater than `after`, in order; none for an unknown stream.
-
-        An element that is no event raises `CorruptLog`, with the events before it.
-        """
-        check_name(stream)
-        with self._explained("read"):
-            return await self._turns.take(stream, lambda client: self._read(client, stream, max(after, 0)))
-
-    async def streams(self, prefix: str = "") -> list[str]:
-        """Return the names that begin with `prefix`, oldest first."""
-        with self._explained("listed"):
-            names = await self._turns.take("", lambda client: client.execute_command("ZRANGE", _NAMES, 0, -1))
-        return [name for name in map(bytes.decode, names) if name.startswith(prefix)]
-
-    async def delete(self, stream: str) -> None:
-        """Forget a stream; an unknown one is no error."""
-        check_name(stream)
-        told = ("EVAL", _DELETE, 2, _key(stream), _NAMES, stream)
-        with self._explained("deleted"):
-            await self._turns.take(stream, lambda client: client.execute_command(*told))
-
-    async def _append(self, client: _Client, stream: str, events: Sequence[Event], expected: int, receipt: str) -> None:
+    async def _append(self, thing: _Client, stream: str, events: Sequence[Event], expected: int, mark: UUID) -> None:
         if events:
             lines = await Turns.translated(lambda: [encode(event)[:-1] for event in events], len(events))
-            keys = (_key(stream), _NAMES, _BORN, receipt)
+            keys = (_key(stream), _NAMES, _BORN, f"quire:receipt:{mark.hex}")
             told = ("EVAL", _APPEND, len(keys), *keys, expected, stream, _RECEIPT_SECONDS, *lines)
-            there = await client.execute_command(*told)
+            there = await thing.execute_command(*told)
         else:
-            there = await client.execute_command("LLEN", _key(stream))
+            there = await thing.execute_command("LLEN", _key(stream))
         if there not in (-1, expected):
             raise conflict(stream, self.place, there=there, expected=expected)
 
-    async def _read(self, client: _Client, stream: str, after: int) -> list[Event]:
-        lines = await client.execute_command("LRANGE", _key(stream), after, -1)
+    async def _read(self, thing: _Client, stream: str, after: int) -> list[Event]:
+        lines = await thing.execute_command("LRANGE", _key(stream), after, -1)
         return await Turns.translated(lambda: events_of(lines, after, corrupt(stream, self.place)), len(lines))
 
-    @contextmanager
-    def _explained(self, done: str) -> Generator[None]:
-        """Turn a refusal into one that says what to do."""
-        try:
-            yield
-        except _LOST as error:
-            reason = str(error).strip() or "it does not answer"
-            raise StoreError(
-                f"A log could not be {done}: there is no connection to Redis ({reason}).",
-                where=self.place,
-                remedy="See that the server is running, and that the address of the store, its user and its password"
-                " are right.",
-            ) from error
-        except RedisError as error:
-            raise StoreError(
-                f"A log could not be {done}: Redis says: {error}.",
-                where=self.place,
-                remedy="See to what it says, then try again; what was there before is there.",
-            ) from error
+    async def _names(self, thing: _Client, prefix: str) -> list[str]:
+        names = await thing.execute_command("ZRANGE", _NAMES, 0, -1)
+        return [name for name in map(bytes.decode, names) if name.startswith(prefix)]
+
+    async def _forget(self, thing: _Client, stream: str) -> None:
+        await thing.execute_command("EVAL", _DELETE, 2, _key(stream), _NAMES, stream)
+
+    def _remedy(self, error: Exception) -> str:  # noqa: ARG002 - whatever it is, Redis has said it
+        return "See to what it says, then try again; what was there before is there."
 
 
 def _key(stream: str) -> str:
