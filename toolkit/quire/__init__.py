@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quire.flow.pipeline import Pipeline
     from quire.flow.process import Process
     from quire.flow.step import Step
-    from quire.run.cassette import cassette
+    from quire.run.cassettes.cassette import cassette
     from quire.run.context import current_context
     from quire.run.history import costs, load, runs
     from quire.run.models import models
@@ -68,7 +68,7 @@ _HOMES = {
     "Run": "quire.run.run",
     "Step": "quire.flow.step",
     "Tool": "quire.agents.tool",
-    "cassette": "quire.run.cassette",
+    "cassette": "quire.run.cassettes.cassette",
     "copy_store": "quire.run.transfer",
     "costs": "quire.run.history",
     "current_context": "quire.run.context",

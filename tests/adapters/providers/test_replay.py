@@ -13,7 +13,7 @@ from quire.adapters.providers.remote import Remote
 from quire.core import errors
 from quire.core.ports import Answer, Endpoint, ModelRequest, Piece
 from tests.adapters.providers.dialects import DIALECTS, HELLO, Dialect
-from tests.run.cassettes import HEADER, put, text_of
+from tests.run.cassettes.kept import HEADER, put, text_of
 from tests.servers import ChatServer, Reply, events, sends
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)

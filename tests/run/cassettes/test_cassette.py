@@ -16,7 +16,7 @@ from quire.adapters.http import Target
 from quire.core import errors
 from quire.core.tape import in_force
 from tests.kit import output_of
-from tests.run.cassettes import HEADER, agent, is_there, lines, llm, put, text_of
+from tests.run.cassettes.kept import HEADER, agent, is_there, lines, llm, put, text_of
 from tests.servers import ChatServer, Reply, says, sends, streams
 
 ODD = "Grüße, 世界 🦋 \u2028 ende"

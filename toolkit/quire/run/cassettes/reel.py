@@ -27,7 +27,7 @@ from typing import Any, TypeAlias, cast
 from quire.core.errors import CassetteError
 from quire.core.messages import File
 from quire.core.tape import Effect
-from quire.run.likeness import host_of, identity
+from quire.run.cassettes.likeness import host_of, identity
 
 __all__ = ["STOPPED", "Exchange", "Line", "Reel", "Used"]
 

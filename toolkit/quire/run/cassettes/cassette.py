@@ -26,11 +26,11 @@ from quire.core import errors
 from quire.core.errors import AuthenticationError, CassetteError, DefinitionError, ProviderError
 from quire.core.schema import plain
 from quire.core.tape import Asked, Effect, Played, lay, lift, using
-from quire.run.leaks import known_secrets, leak_in, said_in
-from quire.run.likeness import host_of
-from quire.run.misses import VARIABLE, exchange_miss, tool_miss
-from quire.run.reel import STOPPED, Exchange, Line, Reel, Used
-from quire.run.takes import EffectTaking, ExchangeTaking, told_body, told_url
+from quire.run.cassettes.leaks import known_secrets, leak_in, said_in
+from quire.run.cassettes.likeness import host_of
+from quire.run.cassettes.misses import VARIABLE, exchange_miss, tool_miss
+from quire.run.cassettes.reel import STOPPED, Exchange, Line, Reel, Used
+from quire.run.cassettes.takes import EffectTaking, ExchangeTaking, told_body, told_url
 
 __all__ = ["Cassette", "Mode", "cassette"]
 

@@ -9,9 +9,9 @@ import pytest
 import quire
 from quire import Agent, Tool
 from quire.core.errors import CassetteError, InvalidRequest
-from quire.run.leaks import known_secrets, leak_in, without_keys
-from quire.run.reel import Exchange, Reel
-from tests.run.cassettes import agent, is_there, lines, llm, text_of
+from quire.run.cassettes.leaks import known_secrets, leak_in, without_keys
+from quire.run.cassettes.reel import Exchange, Reel
+from tests.run.cassettes.kept import agent, is_there, lines, llm, text_of
 from tests.servers import ChatServer, calls, says, sends, streams
 
 # Put together here, so that nobody who looks for keys in this repository finds one.

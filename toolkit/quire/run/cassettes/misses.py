@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from quire.core.errors import CassetteMiss
-from quire.run.likeness import difference, distance, questions
-from quire.run.reel import STOPPED, Exchange, Reel, Used
+from quire.run.cassettes.likeness import difference, distance, questions
+from quire.run.cassettes.reel import STOPPED, Exchange, Reel, Used
 
 __all__ = ["VARIABLE", "exchange_miss", "tool_miss"]
 

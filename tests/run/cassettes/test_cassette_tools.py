@@ -10,7 +10,7 @@ import quire
 from quire import Agent, File, Tool
 from quire.core import errors
 from tests.kit import kinds
-from tests.run.cassettes import lines, llm, put, text_of
+from tests.run.cassettes.kept import lines, llm, put, text_of
 from tests.servers import ChatServer, Request, calls, says
 
 

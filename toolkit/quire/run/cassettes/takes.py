@@ -15,9 +15,9 @@ from pydantic_core import from_json
 
 from quire.core.errors import AuthenticationError, CassetteError, ProviderError
 from quire.core.tape import Effect
-from quire.run.leaks import without_keys
-from quire.run.likeness import host_of
-from quire.run.reel import STOPPED, Exchange, Line, Used
+from quire.run.cassettes.leaks import without_keys
+from quire.run.cassettes.likeness import host_of
+from quire.run.cassettes.reel import STOPPED, Exchange, Line, Used
 
 __all__ = ["EffectTaking", "ExchangeTaking", "told_body", "told_url"]
 

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from quire.run.likeness import difference, distance, host_of, identity
+from quire.run.cassettes.likeness import difference, distance, host_of, identity
 
 URL = "http://127.0.0.1:5000/v1/chat/completions"
 CHAT = {

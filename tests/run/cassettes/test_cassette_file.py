@@ -16,8 +16,8 @@ import quire
 from quire.core.errors import CassetteError
 from quire.core.messages import File
 from quire.core.tape import Effect
-from quire.run.reel import Exchange, Reel, Used
-from tests.run.cassettes import HEADER, agent, lines, put, text_of
+from quire.run.cassettes.reel import Exchange, Reel, Used
+from tests.run.cassettes.kept import HEADER, agent, lines, put, text_of
 from tests.servers import ChatServer, says, sends, streams
 
 AT = "2026-11-20T10:00:00Z"
@@ -196,7 +196,7 @@ READ_ONLY = """
 import os
 from pathlib import Path
 from quire.core.errors import CassetteError
-from quire.run.reel import Reel
+from quire.run.cassettes.reel import Reel
 if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 reel = Reel(Path("demo.jsonl"))
