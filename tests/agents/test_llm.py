@@ -70,6 +70,9 @@ def test_a_copy_with_changes_is_checked_too():
 
 def test_a_key_is_never_shown():
     assert "secret" not in repr(LLM("gpt-4o", api_key="secret"))
+    hidden = LLM("gpt-4o", base_url="https://me:secret@example.org/v1?api_key=secret", temperature=0.2)
+    assert repr(hidden) == "LLM('gpt-4o', base_url='https://example.org/v1', temperature=0.2)"
+    assert repr(LLM("offline")) == "LLM('offline')"
 
 
 def test_models_can_be_compared_and_be_keys():

@@ -12,6 +12,7 @@ from quire.core.doors import doors, open_door, who_serves
 from quire.core.errors import DefinitionError
 from quire.core.ports import Endpoint, Model
 from quire.core.price import Price
+from quire.run.cassettes.leaks import without_keys
 from quire.run.keys import NO_KEYS, Keys
 
 __all__ = ["LLM"]
@@ -115,6 +116,13 @@ class LLM:
                 message = f"LLM({self.model!r}) falls back on itself."
                 raise DefinitionError(message, remedy="To ask the same model again, give the agent retry=3.")
             other = other.fallback
+
+    def __repr__(self) -> str:
+        """Show what was said of it; of a key nothing, and of an address not who asks there."""
+        shown = {"base_url": without_keys(self.base_url)} if self.base_url else {}
+        given = ((f.name, getattr(self, f.name), f.default) for f in dataclasses.fields(self)[1:] if f.repr)
+        said = [f"{name}={shown.get(name, value)!r}" for name, value, default in given if value != default]
+        return f"LLM({', '.join([repr(self.model), *said])})"
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
