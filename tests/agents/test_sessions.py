@@ -15,7 +15,7 @@ from quire.core.messages import Message
 from quire.run.runtime import store
 from quire.testing import ScriptedModel, in_memory
 from quire.views import tables
-from quire.views.sessions import Place, SessionFold
+from quire.views.session import Place, SessionFold
 
 
 @pytest.fixture

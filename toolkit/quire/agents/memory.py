@@ -29,7 +29,7 @@ from quire.run import bridge, runtime
 from quire.run.context import Context
 from quire.run.run import check_session
 from quire.views import tables
-from quire.views.sessions import Place, SessionFold
+from quire.views.session import Place, SessionFold
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from quire.core.events import Branched, Event
 from quire.core.ports import Store
 from quire.run import bridge, runtime
 from quire.views import tables
-from quire.views.sessions import SessionFold
+from quire.views.session import SessionFold
 
 if TYPE_CHECKING:
     import pandas as pd

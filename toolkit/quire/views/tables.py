@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from quire.core.errors import DefinitionError
 from quire.views import rows
-from quire.views import sessions as folds
+from quire.views import session as folds
 from quire.views.columns import GROUPINGS, TABLES, Column, Dtype, Table
 from quire.views.rows import Columns, Reading
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from quire.core.events import Event
     from quire.core.price import Quote
-    from quire.views.sessions import SessionFold
+    from quire.views.session import SessionFold
 
 __all__ = [
     "Column",
