@@ -55,6 +55,7 @@ values: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, Any] | None: st.none() | st.dictionaries(words, payloads, max_size=3),
     dict[str, str]: st.dictionaries(words, words, max_size=3),
     tuple[str, ...]: st.lists(words, max_size=3).map(tuple),
+    tuple[Any, ...]: st.lists(payloads, max_size=3).map(tuple),
     tuple[File, ...]: several,
     Message: messages,
     tuple[Message, ...]: st.lists(messages, max_size=2).map(tuple),

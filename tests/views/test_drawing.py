@@ -64,6 +64,7 @@ HEAD = {
     "total": 3,
     "error": None,
     "reason": None,
+    "questions": [],
 }
 
 

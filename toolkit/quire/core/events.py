@@ -9,6 +9,7 @@ The set is closed for writing and open for reading: an unknown kind in an old or
     model   requested delta thinking responded
     tool    called returned
     talk    said recalled
+    world   asked answered
     session remembered checkpointed branched continued compacted
     note    noted forgotten
 """
@@ -23,6 +24,8 @@ from quire.core.usage import Usage
 
 __all__ = [
     "KINDS",
+    "Answered",
+    "Asked",
     "Branched",
     "Called",
     "Cancelled",
@@ -332,6 +335,46 @@ class Recalled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Event):
+    """A person was asked something: the span is the question's own, and whoever asks is its parent.
+
+    When the run goes on after it had broken off, an open question is asked again in the same span.
+    """
+
+    kind: ClassVar[str] = "asked"
+    text: str
+    choices: tuple[str, ...] = ()
+    """What can be chosen; besides these, something of the `answer_type` can be given."""
+    values: tuple[Any, ...] = ()
+    """What each of the choices stands for, as JSON."""
+    answer_type: str | None = None
+    """The type of a free answer, as text; `None` if there are only the choices."""
+    schema: dict[str, Any] | None = None
+    """The JSON schema of an answer."""
+    tool: str | None = None
+    """The tool that the question is about."""
+    arguments: Any = None
+    why: str | None = None
+    where: str = ""
+    """The path of names from the run to whoever asks."""
+    until: float | None = None
+    """The moment after which nobody needs to answer."""
+    doubt: bool = False
+    """Whether it asks if the tool has done its work, which nobody knows since the run broke off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    """Somebody answered a question, in whose span this is."""
+
+    kind: ClassVar[str] = "answered"
+    value: Any = None
+    by: str = "you"
+    ahead: bool = False
+    """Whether nobody was at work on the run then: the answer is taken when it goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered(Event):
     """A turn was added to a session, in whose stream this and the next four kinds are; run and span are the turn's."""
 
@@ -439,6 +482,8 @@ KINDS: dict[str, type[Event]] = {
         Returned,
         Said,
         Recalled,
+        Asked,
+        Answered,
         Remembered,
         Checkpointed,
         Branched,

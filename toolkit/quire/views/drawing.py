@@ -102,7 +102,7 @@ def run_html(
         >>> head = {"name": "audit", "kind": "pipeline", "run": "7f3a", "short": "7f3a", "status": "failed",
         ...     "simulated": False, "replayed": False, "started_at": None, "ended_at": None, "input_tokens": None,
         ...     "output_tokens": None, "cost_usd": None, "unpriced_calls": 0, "model_calls": 0, "done": 0, "total": 0,
-        ...     "error": None, "reason": "<stopped>"}
+        ...     "error": None, "reason": "<stopped>", "questions": []}
         >>> run_html(head, {"name": "audit", "kind": "pipeline", "nodes": [], "edges": []}, {}, [])
         '<p><b>audit</b> failed · &lt;stopped&gt;<br>pipeline, run <code>7f3a</code></p>'
     """

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
-from quire.core.events import Cancelled, Event, Failed, Requested, Responded, Resumed, Started, Succeeded
+from quire.core.events import Asked, Cancelled, Event, Failed, Requested, Responded, Resumed, Started, Succeeded
 from quire.views.nodes import NodesFold, first_line
+from quire.views.questions import QuestionsFold, Standing
 from quire.views.shapes import Graph, Head, Patch, RunError, RunSnapshot, Status
 from quire.views.talk import TalkFold
 
@@ -43,10 +45,13 @@ class RunFold:
             name="", kind="", run="", short="", status="pending", simulated=False, replayed=False,
             started_at=None, ended_at=None, input_tokens=None, output_tokens=None, cost_usd=None,
             unpriced_calls=0, model_calls=0, done=0, total=0, error=None, reason=None,
+            questions=[],
         )  # fmt: skip
         self._changed_head = False
         self._nodes = NodesFold()
         self._talk = TalkFold()
+        self._questions = QuestionsFold()
+        self._standing = Standing()
         self._root: str | None = None
         self._failures: dict[str, Failed] = {}
         self._seq = 0
@@ -60,11 +65,18 @@ class RunFold:
 
     def head(self) -> Head:
         """Return what is said of the whole run."""
+        self._settle()
         return self._head
+
+    @property
+    def questions(self) -> Mapping[str, Asked]:
+        """The questions to people that are open, by their span."""
+        return self._questions.open
 
     def snapshot(self) -> RunSnapshot:
         """Return everything; patches go on from `seq`, the number of the last one."""
         self._talk.settle()
+        self._settle()
         return RunSnapshot(
             kind="run",
             head=self._head,
@@ -84,6 +96,7 @@ class RunFold:
 
     def patch(self) -> Patch | None:
         """Return what changed since the last patch, or `None` if nothing did."""
+        self._settle()
         changed = self._nodes.changed
         if not (self._changed_head or changed or self._talk.has_changed):
             return None
@@ -109,6 +122,9 @@ class RunFold:
             self._set(status="running", started_at=event.at)
         self._nodes.apply(event)
         self._talk.apply(event)
+        self._standing.apply(event)
+        if self._questions.apply(event, self._nodes.node_of):
+            self._set(questions=list(self._questions.shown.values()))
         match event:
             case Succeeded() if event.span == self._root:
                 self._set(status="succeeded", ended_at=event.at)
@@ -127,6 +143,16 @@ class RunFold:
                 pass
         if self._head["done"] != self._nodes.done:
             self._set(done=self._nodes.done)
+
+    def _settle(self) -> None:
+        """Tell what waits for a person: at a moment at which somebody looks, and not after each event."""
+        if self._head["status"] not in ("running", "waiting"):
+            return
+        still = self._standing.still()
+        self._nodes.hold(still)
+        status: Status = "waiting" if self._root in still else "running"
+        if status != self._head["status"]:
+            self._set(status=status)
 
     def _failed(self, event: Failed) -> None:
         if event.usage is not None:

@@ -30,8 +30,10 @@ from quire.core.events import (
 from quire.views import words
 from quire.views.shapes import Graph, NodeState, Status
 
-__all__ = ["NodesFold", "first_line"]
+__all__ = ["FOR_YOU", "NodesFold", "first_line"]
 
+FOR_YOU = "for you"
+"""Why a node waits that asked a person."""
 ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 
 
@@ -64,6 +66,8 @@ class NodesFold:
         self._passed_over: set[str] = set()
         """Nodes that were not reached."""
         self._notes: dict[str, str] = {}
+        self._held: set[str] = set()
+        """Nodes that are shown to wait for a person."""
 
     def expect(self, graph: Graph) -> None:
         """Show what is about to run."""
@@ -80,8 +84,23 @@ class NodesFold:
         """Return the span in which a node was last begun or skipped, if it was."""
         return next((span for span in reversed(self._spans) if self._spans[span] == node), None)
 
+    def node_of(self, span: str | None) -> str | None:
+        """Return the node that a span is, or is a part of."""
+        return self._spans.get(span or "") or self._owners.get(span or "")
+
+    def hold(self, spans: set[str]) -> None:
+        """Show the nodes of these spans as waiting for a person, and no others."""
+        waiting = {self._spans[span] for span in spans if span in self._spans}
+        for node in self._held - waiting:
+            self._set(node, status="running", reason=None)
+        for node in waiting - self._held:
+            self._set(node, status="waiting", reason=FOR_YOU)
+        self._held = waiting
+
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one case a kind is the plainest way to write it
         """Take one more event into account."""
+        if self._held:
+            self.hold(set())  # whether they still wait is told when everything is known
         match event:
             case Started():
                 self._started(event)
@@ -273,7 +292,7 @@ class NodesFold:
         state = self.states[event.tool]
         self._owners[event.span] = self._spans[event.span] = event.tool
         began = state["started_at"] or event.at
-        self._set(event.tool, status="running", started_at=began, calls=state["calls"] + 1)
+        self._set(event.tool, status="running", reason=None, started_at=began, calls=state["calls"] + 1)
 
     def _returned(self, event: Returned) -> None:
         node = self._spans.get(event.span)

@@ -285,7 +285,7 @@ def run_text(head: Head, graph: Graph, nodes: Mapping[str, NodeState], messages:
         >>> head = {"name": "audit", "kind": "pipeline", "run": "7f3a", "short": "7f3a", "status": "succeeded",
         ...     "simulated": True, "replayed": False, "started_at": 0.0, "ended_at": 1.2, "input_tokens": 50,
         ...     "output_tokens": 11, "cost_usd": 0.0, "unpriced_calls": 0, "model_calls": 1, "done": 0, "total": 0,
-        ...     "error": None, "reason": None}
+        ...     "error": None, "reason": None, "questions": []}
         >>> print(run_text(head, {"name": "audit", "kind": "pipeline", "nodes": [], "edges": []}, {}, []))
         audit: succeeded, simulated, 1.2 s, 61 tokens, $0 simulated
     """

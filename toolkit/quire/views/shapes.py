@@ -159,6 +159,34 @@ class RunError(TypedDict):
     """The person's own frames."""
 
 
+class Question(TypedDict):
+    """Something a person was asked, and what was answered."""
+
+    id: str
+    node: str | None
+    """The node of the graph that asks."""
+    path: str
+    """Who asks, from the outside in."""
+    text: str
+    tool: str | None
+    """The tool that the question is about."""
+    arguments: list[tuple[str, str]]
+    """Pairs of an argument's name and its value as JSON."""
+    why: str | None
+    choices: list[str]
+    field: str | None
+    """The type of a free answer; None if there are only the choices."""
+    asked_at: float
+    """Seconds since the epoch."""
+    until: float | None
+    """When nobody needs to answer any more, in seconds since the epoch."""
+    answer: str | None
+    """The answer as text; None while there is none."""
+    by: str | None
+    """Who answered."""
+    answered_at: float | None
+
+
 class Head(TypedDict):
     """What is said of a whole run, above its views."""
 
@@ -186,6 +214,8 @@ class Head(TypedDict):
     """Nodes in all."""
     error: RunError | None
     reason: str | None
+    questions: list[Question]
+    """Those that are open and those that were answered, the oldest first."""
 
 
 class FlowHead(TypedDict):
@@ -365,6 +395,8 @@ class Details(TypedDict):
     title: str
     kind: str
     status: Status
+    before: int | None
+    """The place in the log just before it began, where a fork lets it run anew; None if it has not begun."""
     path: str
     """Where it is, from the outside in."""
     reason: str | None

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from quire.core.contents import named, spoken
 from quire.core.events import (
+    Answered,
+    Asked,
     Called,
     Cancelled,
     Delta,
@@ -48,6 +50,8 @@ class TalkFold:
         self._agents: dict[str, str] = {}
         self._calls: dict[str, _ModelCall] = {}
         self._tool_parts: dict[str, tuple[str, CallPart, float]] = {}
+        self._within: dict[str, str] = {}
+        """The tool's call that a runnable or a question is a part of, by span."""
         self._album = Album()
         self._changed: dict[str, list[Append] | None] = {}
 
@@ -71,7 +75,7 @@ class TalkFold:
         """Prepare for a snapshot: text that is in it must not be appended once more, so those go out whole."""
         self._changed = dict.fromkeys(self._changed)
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:  # noqa: C901 - one case a kind is the plainest way to write it
         """Take one more event into account."""
         match event:
             case Started():
@@ -92,10 +96,14 @@ class TalkFold:
                 self._called(event)
             case Returned():
                 self._returned(event)
+            case Asked() | Answered():
+                self._waits(event)
             case _:
                 pass
 
     def _started(self, event: Started) -> None:
+        if event.parent in self._tool_parts or event.parent in self._within:
+            self._within[event.span] = self._within.get(event.parent, event.parent)
         if event.of == "agent":
             self._agents[event.span] = event.name if event.item is None else f"{event.name} {event.item + 1}"
         if self._root is not None:
@@ -169,6 +177,16 @@ class TalkFold:
         part.update(arguments=pretty(event.arguments), status="running")
         self._tool_parts[event.span] = (message["id"], part, event.at)
         self._put(message)
+
+    def _waits(self, event: Asked | Answered) -> None:
+        """Show whether a tool waits for a person."""
+        call = self._within.get(event.parent or "", event.parent)
+        found = self._tool_parts.get(call or "")
+        if found is None:
+            return
+        bubble, part, _ = found
+        part["status"] = "waiting" if isinstance(event, Asked) else "running"
+        self._put(self.messages[bubble])
 
     def _returned(self, event: Returned) -> None:
         if event.error_type:
