@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
 from quire.agents import compact, notes
+from quire.agents.browsing import Browser
 from quire.agents.order import in_order
-from quire.agents.sessions import Session, add, all_sessions, kept, read, stream_of
+from quire.agents.sessions import Session, add, all_sessions, kept, read, stream_of, tell
 from quire.agents.tool import Tool
 from quire.core.errors import DefinitionError, SessionError, UnknownCheckpoint
 from quire.core.events import Branched, Checkpointed, Compacted, Continued, Recalled, Remembered, Responded
@@ -34,7 +35,7 @@ from quire.views.session import Place, SessionFold
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Memory", "Sitting"]
+__all__ = ["Memory", "Sitting", "browser"]
 
 _CACHED = 256
 """Sessions that one memory holds in this process, those used last; the others are read again."""
@@ -126,11 +127,11 @@ class Memory:
         async with self._alone(session) as fold:
             await self._add(fold, lambda now: {"kind": Checkpointed, "branch": now.head, "name": name})
 
-    async def restore(self, session: str, name: str | int) -> None:
+    async def restore(self, session: str, name: str | int | Place, *, branch: str | None = None) -> None:
         """Let a session go on from a checkpoint, or from a place by its `seq` in the table of messages.
 
-        It goes on with a branch of its own, named after the checkpoint. What was said after that place stays on
-        the branch where it was said.
+        It goes on with a branch of its own, named `branch` or after the checkpoint; if there is one of that name, it
+        gets a number. What was said after that place stays on the branch where it was said.
 
         Raises:
             UnknownSession: there is no such session.
@@ -138,10 +139,10 @@ class Memory:
         """
         async with self._alone(session) as fold:
             place = _place(fold, name)
-            wanted = name if isinstance(name, str) else f"from {name}"
+            wanted = branch or (name if isinstance(name, str) else f"from {place.seq}")
             await self._add(fold, lambda now: {**_beginning(_unused(wanted, now), place), "kind": Branched})
 
-    async def fork(self, session: str, into: str, at: str | int | None = None) -> None:
+    async def fork(self, session: str, into: str, at: str | int | Place | None = None) -> None:
         """Let a new session go on from where another one is, or from one of its checkpoints or places.
 
         Nothing is copied: the new one says where it begins. Both go on, each for itself.
@@ -224,8 +225,13 @@ class Memory:
                     raise SessionError(message, remedy=f"Delete {into!r} first.")
             await self.store.delete(stream_of(session))
             self._folds.pop(session, None)
+            tell(session)
 
     # Looking
+
+    def browse(self) -> Browser:
+        """Return all sessions for a person to look through; a memory on the last line of a cell draws that."""
+        return Browser(self)
 
     def session(self, name: str) -> Session:
         """Return a session to look at: its messages, branches and checkpoints as DataFrames.
@@ -234,7 +240,7 @@ class Memory:
             UnknownSession: there is none of that name; raised by whoever looks.
         """
         check_session(name)
-        return Session(name, lambda: kept(self.store, name))
+        return Session(name, lambda: kept(self.store, name), lambda: Browser(self, name))
 
     def sessions(self) -> pd.DataFrame:
         """Return one row a session, the one that was used last first."""
@@ -362,6 +368,17 @@ def _total(usages: Sequence[Usage]) -> Usage | None:
     )
 
 
+def browser(store: Store | str | None = None) -> Browser:
+    """Return what looks through the sessions of a store, or of the one at an address: where the runs are, by default.
+
+    Example:
+        >>> import quire
+        >>> quire.views.sessions("memory://")
+        <browser of sessions in MemoryStore()>
+    """
+    return Memory(store).browse()
+
+
 def _checked_store(store: Any, backend: Any) -> Store | None:
     if store is not None and backend is not None:
         message = "Memory(store=..., backend=...) says twice where conversations are kept."
@@ -396,8 +413,10 @@ _BACKENDS: dict[str, Callable[[], str]] = {
 }
 
 
-def _place(fold: SessionFold, name: str | int) -> Place:
+def _place(fold: SessionFold, name: str | int | Place) -> Place:
     """Return the place that a checkpoint's name or a number means."""
+    if isinstance(name, Place) and (name.session == fold.session or name.session in fold.origins):
+        return name
     if isinstance(name, int) and not isinstance(name, bool) and 0 <= name <= len(fold.events):
         return Place(fold.session, name)
     if isinstance(name, str) and name in fold.checkpoints:

@@ -23,7 +23,22 @@ from quire.views.session import SessionFold
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Session", "add", "all_sessions", "kept", "quoted", "read", "sessions", "stream_of"]
+    from quire.agents.browsing import Browser
+
+__all__ = [
+    "Session",
+    "add",
+    "all_sessions",
+    "follow",
+    "kept",
+    "names",
+    "quoted",
+    "read",
+    "readable",
+    "sessions",
+    "stream_of",
+    "tell",
+]
 
 _PREFIX = "sessions/"
 _PLAIN = re.compile(rb"[a-z0-9_-]")
@@ -31,6 +46,7 @@ _LONGEST = 200
 """Characters of a quoted name: file systems take 255, and the ending of a file needs some."""
 _folding = threading.Lock()
 """A fold may be shared by two threads, each with a loop of its own."""
+_followers: list[Callable[[str], None]] = []
 
 
 def quoted(name: str) -> str:
@@ -104,8 +120,7 @@ async def kept(store: Store, session: str, known: SessionFold | None = None) -> 
     """
     fold = await read(store, session, known)
     if not fold.events:
-        names = [_unquoted(stream.removeprefix(_PREFIX)) for stream in await store.streams(_PREFIX)]
-        near = get_close_matches(session, names, n=3)
+        near = get_close_matches(session, await names(store), n=3)
         message = f"There is no session {session!r}."
         remedy = f"Did you mean {' or '.join(map(repr, near))}?" if near else "quire.sessions() lists those there are."
         raise UnknownSession(message, remedy=remedy)
@@ -129,6 +144,7 @@ async def add(store: Store, fold: SessionFold, make: Callable[[SessionFold], dic
         else:
             with _folding:
                 fold.apply(event)
+            tell(fold.session)
             return fold
 
 
@@ -139,15 +155,36 @@ def _event(fold: SessionFold, *, kind: type[Event], run: str | None = None, span
     return kind(seq=len(fold.events) + 1, at=at, run=run, span=span, parent=None, **fields)
 
 
+def follow(hear: Callable[[str], None]) -> Callable[[], None]:
+    """Have `hear` called with the name of each session that this process changes; return what ends that.
+
+    Whichever store it is in: two may be ways to the same place. It is called where the session was changed, on any
+    loop and in any thread.
+    """
+    _followers.append(hear)
+    return lambda: _followers.remove(hear)
+
+
+def tell(session: str) -> None:
+    """Tell those who follow that a session has changed."""
+    for hear in tuple(_followers):
+        hear(session)
+
+
+async def names(store: Store) -> list[str]:
+    """Return the names of all sessions there are."""
+    return [_unquoted(stream.removeprefix(_PREFIX)) for stream in await store.streams(_PREFIX)]
+
+
 async def all_sessions(store: Store) -> list[SessionFold]:
     """Return every session there is; of a damaged one what can be read."""
-    names = [_unquoted(stream.removeprefix(_PREFIX)) for stream in await store.streams(_PREFIX)]
-    return [await _readable(store, name) for name in names]
+    return [await readable(store, name) for name in await names(store)]
 
 
-async def _readable(store: Store, session: str) -> SessionFold:
+async def readable(store: Store, session: str, known: SessionFold | None = None) -> SessionFold:
+    """Return a session as `read` does; of a damaged one what can be read."""
     try:
-        return await read(store, session)
+        return await read(store, session, known)
     except CorruptLog as error:
         whole = error.readable
     except SessionError:
@@ -159,11 +196,21 @@ async def _readable(store: Store, session: str) -> SessionFold:
 
 
 class Session:
-    """A conversation as its stream tells it: `messages`, `branches` and `checkpoints` are DataFrames."""
+    """A conversation as its stream tells it: `messages`, `branches` and `checkpoints` are DataFrames.
 
-    def __init__(self, name: str, load: Callable[[], Coroutine[Any, Any, SessionFold]]) -> None:
+    On the last line of a cell it draws itself as a tree of its branches.
+    """
+
+    def __init__(
+        self, name: str, load: Callable[[], Coroutine[Any, Any, SessionFold]], browse: Callable[[], Browser]
+    ) -> None:
         self.name = name
         self._load = load
+        self._browse = browse
+
+    def browse(self) -> Browser:
+        """Return what looks through this session alone."""
+        return self._browse()
 
     @property
     def messages(self) -> pd.DataFrame:
