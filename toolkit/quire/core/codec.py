@@ -154,7 +154,7 @@ def _typed(name: str, value: Any) -> Any:
             return tuple(_typed("message", message) for message in cast("list[Any]", value))
         case "usage" if value is not None:
             return Usage(**_known(Usage, value))
-        case "tools" | "choices" | "values":
+        case "tools" | "choices" | "values" | "place":
             return tuple(cast("list[Any]", value))
         case "files":
             return tuple(File(**_known(File, record)) for record in cast("list[dict[str, Any]]", value))

@@ -43,6 +43,8 @@
     ├── SessionError                      a conversation cannot be gone on with as asked
     │   ├── UnknownSession (LookupError)
     │   └── UnknownCheckpoint (LookupError)
+    ├── StateError (ValueError)           a channel of the state cannot be written like that
+    │   └── StateConflict                 two steps side by side wrote one that has no reducer
     └── StoreError                        a log could not be kept or read
         ├── StreamConflict                another writer was there first
         └── CorruptLog                    a line in the middle of a log is unreadable
@@ -99,6 +101,8 @@ __all__ = [
     "RunNotFinished",
     "SchemaWarning",
     "SessionError",
+    "StateConflict",
+    "StateError",
     "Stop",
     "StoreError",
     "StreamConflict",
@@ -371,6 +375,14 @@ class UnknownSession(SessionError, LookupError):
 
 class UnknownCheckpoint(SessionError, LookupError):
     """A session has no place of that name or number."""
+
+
+class StateError(QuireError, ValueError):
+    """What was written does not fit the state, or there is no state here."""
+
+
+class StateConflict(StateError):
+    """Two steps that ran side by side wrote a channel that has no reducer."""
 
 
 class StoreError(QuireError):

@@ -12,6 +12,7 @@ The set is closed for writing and open for reading: an unknown kind in an old or
     world   asked answered
     session remembered checkpointed branched continued compacted
     note    noted forgotten
+    state   wrote
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ __all__ = [
     "Succeeded",
     "Thinking",
     "Unknown",
+    "Wrote",
 ]
 
 
@@ -450,6 +452,24 @@ class Forgotten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wrote(Event):
+    """A step wrote to a channel of the run's state: recorded right before it ends well."""
+
+    kind: ClassVar[str] = "wrote"
+    state: str
+    """The name of the state."""
+    channel: str
+    value: Any = None
+    """What was written, not what the channel holds since."""
+    reducer: str = "last"
+    """How it is merged with what the channel held."""
+    whole: bool = False
+    """Whether it is all that the channel holds: what the state began with, or an edit of a fork."""
+    place: tuple[int, ...] = ()
+    """Where in the flow as it is written down: writes are merged in the order of their places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
     """An event of a kind this version does not know, kept whole."""
 
@@ -491,6 +511,7 @@ KINDS: dict[str, type[Event]] = {
         Compacted,
         Noted,
         Forgotten,
+        Wrote,
     )
 }
 """Every kind that can be written, by its word in the log."""
