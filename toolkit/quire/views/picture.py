@@ -6,14 +6,11 @@ light and for dark, since a saved picture has no theme, and text is measured wit
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
 from typing import TYPE_CHECKING
-from unicodedata import combining, east_asian_width
 
 from quire.views.layout import Frame, Link, Size, nested
+from quire.views.paper import MONO, SANS, fit, number, scope_of, style, text_width
 from quire.views.prose import (
     beside,
     graph_text,
@@ -65,23 +62,11 @@ _RESERVED_ITEMS = "running · 9,999 of 9,999"
 _SLACK = 1.08
 """Nor can it when it writes with a wider font than the one that is reckoned with here."""
 
-_LIGHT = {
-    "paper": "#fff", "sunk": "#f5f5f5", "fill": "#e8e8e8", "ink": "#000", "text": "#212121", "soft": "#616161",
-    "stroke": "#808080", "line": "#e0e0e0", "accent": "#1565b5", "good": "#2d7230", "warn": "#9d4f00", "bad": "#ad2727",
-    "warn_wash": "#fef3e8", "bad_wash": "#fbeeee",
-}  # fmt: skip
-_DARK = {
-    "paper": "#111", "sunk": "#1b1b1b", "fill": "#262626", "ink": "#fff", "text": "#e0e0e0", "soft": "#a5a5a5",
-    "stroke": "#888", "line": "#424242", "accent": "#40a5f5", "good": "#70bf73", "warn": "#ffbd5c", "bad": "#f6655a",
-    "warn_wash": "#261d0f", "bad_wash": "#231514",
-}  # fmt: skip
-_SANS = "system-ui,-apple-system,'Segoe UI',helvetica,arial,sans-serif"
-_MONO = "menlo,consolas,'DejaVu Sans Mono',monospace"
 _FORM = (
-    ("text", f"font:11px {_SANS};font-variant-numeric:tabular-nums"),
-    (".title", f"font:600 13px {_SANS}"),
+    ("text", f"font:11px {SANS};font-variant-numeric:tabular-nums"),
+    (".title", f"font:600 13px {SANS}"),
     (":is(.pending,.skipped,.cancelled) .title", "font-weight:400"),
-    (".mono", f"font:11px {_MONO}"),
+    (".mono", f"font:11px {MONO}"),
     (".line", "fill:none;stroke-width:1.25"),
     (".now .line", "stroke-width:1.5"),
     (".later .line", "stroke-dasharray:4 3"),
@@ -132,23 +117,6 @@ _GLYPHS: dict[Status, str] = {
     "cancelled": f'<rect x="2.25" y="2.25" width="11.5" height="11.5" rx="1.5" {_PEN}"1.5"/>'
     f'<path d="m5.5 5.5 5 5m0-5-5 5" {_PEN}"1.5"/>',
 }
-
-_EMS = (
-    (0.30, "'ijlI ,.·|/:;\\f"),
-    (0.36, "-[]Jt!()r"),
-    (0.44, '"`*'),
-    (0.54, "s_zc?{}kLvxy"),
-    (0.62, "FoaehnuTbdgpq0123456789$PYESK"),
-    (0.70, "ZAVXBRC^U"),
-    (0.78, "NH&#D+<=>~GOQw"),
-    (0.90, "Mm%W@…"),
-)
-"""Widths in ems, in classes: 0.7 of DejaVu Sans and 0.3 of Liberation Sans (Arial's widths), measured in Chromium.
-
-Nearer the wider of the two: too much room looks calm, too little does not.
-"""
-_EM = {character: em for em, characters in _EMS for character in characters}
-_FALLBACK_EM, _WIDE_EM, _MONO_EM, _BOLD = 0.62, 1.1, 0.6, 1.1
 
 
 def graph_svg(graph: Graph, nodes: Mapping[str, NodeState] | None = None, head: Head | None = None) -> str:
@@ -270,19 +238,19 @@ def _arrows(nest: Nest, *, run: bool) -> list[_Arrow]:
 def _arrow_of(ends: tuple[Name, Name], ways: Sequence[Way], *, typed: bool) -> _Arrow:
     words = [way.word for way in ways if way.word and not way.loop]
     types = [] if not typed else [way.type for way in ways if not way.loop]
-    shown = dict.fromkeys(_fit(text, _LONGEST_LABEL, mono=not words) for text in words or types if text)
+    shown = dict.fromkeys(fit(text, _LONGEST_LABEL, mono=not words) for text in words or types if text)
     return _Arrow(ways[0], ends, ", ".join(shown), not words)
 
 
 def _link(arrow: _Arrow) -> Link:
-    size = Size(_text_width(arrow.label, mono=arrow.mono) + 8, 14) if arrow.label else Size(0, 0)
+    size = Size(text_width(arrow.label, mono=arrow.mono) + 8, 14) if arrow.label else Size(0, 0)
     return Link(*arrow.ends, arrow.label, size, back=arrow.way.loop is not None)
 
 
 def _frame(nest: Nest, group: GraphGroup, states: Mapping[str, NodeState] | None, *, down: bool) -> Frame:
     """Say how a group is laid out: small loops and races have their parts one below the other."""
     state = states.get(group["id"]) if states else None
-    wide = min(_BROADEST, _text_width(_captions(group, state)[0])) + _pips_width(state) + 4
+    wide = min(_BROADEST, text_width(_captions(group, state)[0])) + _pips_width(state) + 4
     parts = [name for name, home in nest.homes.items() if home == group["id"]]
     stacked = len(parts) <= _STACKED.get(group["kind"], 0) and nest.nodes.keys() >= set(parts)
     return Frame(wide, group["kind"] == "loop" if stacked else down, alike=stacked)
@@ -307,12 +275,12 @@ def _pips_width(state: NodeState | None) -> int:
 def _size(node: GraphNode, state: NodeState | None, broad: int, *, fixed: bool) -> Size:
     """Say how large a node must be; `fixed` if whoever paints it may not change that."""
     lines = _lines(node, state, broad)
-    kind = 16 + _text_width(lines.kind) if lines.kind else 0
-    told, least = (_text_width(_second(lines, rest)) for rest in (lines.rests[0], lines.least))
+    kind = 16 + text_width(lines.kind) if lines.kind else 0
+    told, least = (text_width(_second(lines, rest)) for rest in (lines.rests[0], lines.least))
     fan_out = state is not None and _is_fan_out(node, state)
-    reserved = _text_width(_RESERVED_ITEMS if fan_out and fixed else _RESERVED) if state else 0
+    reserved = text_width(_RESERVED_ITEMS if fan_out and fixed else _RESERVED) if state else 0
     second = max(min(told, _room(broad, lines)), least, reserved)
-    words = max(_text_width(lines.title, title=True) + kind, second)
+    words = max(text_width(lines.title, title=True) + kind, second)
     width = words * (_SLACK if fixed else 1) + lines.indent + _PADDING
     height = _FAN_OUT if fan_out else _NODE
     return Size(min(_BROADEST, max(_NARROWEST, -(-width // 4) * 4)), height)
@@ -377,16 +345,16 @@ def _rounded(numbers: Iterable[float]) -> list[float]:
 
 def _painted(scene: _Scene, graph: Graph, head: Head | None) -> str:
     body = "".join((*_groups(scene), *_edges(scene), *(_node(scene, node) for node in scene.nest.nodes.values())))
-    scope = f"quire-{sha256((graph['name'] + body).encode(errors='replace')).hexdigest()[:10]}"
+    scope = scope_of(graph["name"] + body)
     width, height = _page_width(scene), scene.layout.height + 2 * _MARGIN
-    frame = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{_number(width)}" height="{_number(height)}"'
+    frame = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{number(width)}" height="{number(height)}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{scope}" role="img" aria-labelledby="{scope}-t {scope}-d" '
-        f'viewBox="-{_MARGIN} -{_MARGIN} {_number(width)} {_number(height)}" '
-        f'width="{_number(width)}" height="{_number(height)}">'
+        f'viewBox="-{_MARGIN} -{_MARGIN} {number(width)} {number(height)}" '
+        f'width="{number(width)}" height="{number(height)}">'
         f'<title id="{scope}-t">Graph of {safe(graph["name"])}</title>'
         f'<desc id="{scope}-d">{safe(_told(graph, scene.states, head))}</desc>'
-        f'<style>{_style(f".{scope}")}</style><rect class="paper" {frame}/>{body}</svg>'
+        f'<style>{style(f".{scope}", _FORM, _COLORS)}</style><rect class="paper" {frame}/>{body}</svg>'
     )
 
 
@@ -395,11 +363,11 @@ def _groups(scene: _Scene) -> Iterator[str]:
         box, state = scene.layout.boxes[name], scene.states.get(name) if scene.states else None
         room = box.width - 2 * _PADDING - _pips_width(state) + 1
         captions = _captions(group, state)
-        caption = next((line for line in captions if _text_width(line) <= room), captions[-1])
+        caption = next((line for line in captions if text_width(line) <= room), captions[-1])
         yield (
-            f'<g class="group" transform="translate({_number(box.x)} {_number(box.y)})">'
-            f'<rect class="frame" width="{_number(box.width)}" height="{_number(box.height)}" rx="8"/>'
-            f'<text x="{_PADDING}" y="18">{safe(_fit(caption, room))}</text>{_pips(state, box)}</g>'
+            f'<g class="group" transform="translate({number(box.x)} {number(box.y)})">'
+            f'<rect class="frame" width="{number(box.width)}" height="{number(box.height)}" rx="8"/>'
+            f'<text x="{_PADDING}" y="18">{safe(fit(caption, room))}</text>{_pips(state, box)}</g>'
         )
 
 
@@ -412,7 +380,7 @@ def _pips(state: NodeState | None, box: Box) -> str:
     first = box.width - _PADDING - (most - 1) * _PIP - _PIP_RADIUS
     looks = ("pip" if at > round_ else "pip now" if at == round_ and live else "pip done" for at in range(1, most + 1))
     return "".join(
-        f'<circle class="{look}" cx="{_number(first + at * _PIP)}" cy="14" r="{_PIP_RADIUS}"/>'
+        f'<circle class="{look}" cx="{number(first + at * _PIP)}" cy="14" r="{_PIP_RADIUS}"/>'
         for at, look in enumerate(looks)
     )
 
@@ -428,7 +396,7 @@ def _edges(scene: _Scene) -> Iterator[str]:
     for name, box in scene.layout.boxes.items():
         if isinstance(name, tuple):
             x, y = box.x + _DOT / 2, box.y + _DOT / 2
-            yield f'<circle class="end" cx="{_number(x)}" cy="{_number(y)}" r="2.5"/>'
+            yield f'<circle class="end" cx="{number(x)}" cy="{number(y)}" r="2.5"/>'
 
 
 def _arrow(curve: Curve) -> str:
@@ -438,40 +406,40 @@ def _arrow(curve: Curve) -> str:
     across, along = (x - near_x) / length, (y - near_y) / length
     base_x, base_y = x - 7 * across, y - 7 * along
     points = [*curve.points[:-1], (base_x, base_y)]
-    start, *rest = (f"{_number(px)} {_number(py)}" for px, py in points)
+    start, *rest = (f"{number(px)} {number(py)}" for px, py in points)
     line = f"M{start}" + "".join(f"C{' '.join(rest[at : at + 3])}" for at in range(0, len(rest), 3))
     corners = ((x, y), (base_x - 3 * along, base_y + 3 * across), (base_x + 3 * along, base_y - 3 * across))
-    tip = "L".join(f"{_number(px)} {_number(py)}" for px, py in corners)
+    tip = "L".join(f"{number(px)} {number(py)}" for px, py in corners)
     return f'<path class="line" d="{line}"/><path class="tip" d="M{tip}Z"/>'
 
 
 def _label(arrow: _Arrow, center: tuple[float, float]) -> str:
     x, y = center
-    width = _text_width(arrow.label, mono=arrow.mono) + 6
+    width = text_width(arrow.label, mono=arrow.mono) + 6
     face = ' class="mono"' if arrow.mono else ""
     # A rectangle and not a wide stroke around the letters: not every reader paints strokes first.
     return (
-        f'<rect class="paper" x="{_number(x - width / 2)}" y="{_number(y - 7)}" width="{_number(width)}" height="14"/>'
-        f'<text{face} x="{_number(x)}" y="{_number(y + 4)}" text-anchor="middle">{safe(arrow.label)}</text>'
+        f'<rect class="paper" x="{number(x - width / 2)}" y="{number(y - 7)}" width="{number(width)}" height="14"/>'
+        f'<text{face} x="{number(x)}" y="{number(y + 4)}" text-anchor="middle">{safe(arrow.label)}</text>'
     )
 
 
 def _node(scene: _Scene, node: GraphNode) -> str:
     state, box = state_of(node, scene.states), scene.layout.boxes[node["id"]]
     lines = _lines(node, state, scene.broad)
-    corner = f"{_number(box.x)} {_number(box.y)}"
+    corner = f"{number(box.x)} {number(box.y)}"
     fan_out = _is_fan_out(node, state)
     return (
         f'<g class="node {state["status"] if state else "plain"}" transform="translate({corner})">'
         f"{_sheet(box) if fan_out else ''}"
-        f'<rect class="box" width="{_number(box.width)}" height="{_number(box.height)}" rx="6"/>'
+        f'<rect class="box" width="{number(box.width)}" height="{number(box.height)}" rx="6"/>'
         f"{_glyph(state['status']) if state else ''}{_first_line(lines, box)}{_second_line(lines, box)}"
         f"{_items(state, box) if state and fan_out else ''}</g>"
     )
 
 
 def _sheet(box: Box) -> str:
-    return f'<path class="sheet" d="M5 {_number(box.height + 3)}H{_number(box.width - 3)}a6 6 0 0 0 6-6V5"/>'
+    return f'<path class="sheet" d="M5 {number(box.height + 3)}H{number(box.width - 3)}a6 6 0 0 0 6-6V5"/>'
 
 
 def _glyph(status: Status) -> str:
@@ -480,17 +448,17 @@ def _glyph(status: Status) -> str:
 
 def _first_line(lines: _Lines, box: Box) -> str:
     room = _room(box.width, lines)
-    kind = _fit(lines.kind, room / 2)
-    title = _fit(lines.title, room - (16 + _text_width(kind) if kind else 0), title=True)
-    end = f'<text x="{_number(box.width - _PADDING)}" y="20" text-anchor="end">{safe(kind)}</text>' if kind else ""
+    kind = fit(lines.kind, room / 2)
+    title = fit(lines.title, room - (16 + text_width(kind) if kind else 0), title=True)
+    end = f'<text x="{number(box.width - _PADDING)}" y="20" text-anchor="end">{safe(kind)}</text>' if kind else ""
     return f'<text class="title" x="{lines.indent}" y="20">{safe(title)}</text>{end}'
 
 
 def _second_line(lines: _Lines, box: Box) -> str:
     room = _room(box.width, lines)
-    fits = (rest for rest in lines.rests if _text_width(_second(lines, rest)) <= room + 0.5)
+    fits = (rest for rest in lines.rests if text_width(_second(lines, rest)) <= room + 0.5)
     word = f'<tspan class="word">{lines.word}</tspan>' if lines.word else ""
-    rest = _fit(_second(lines, next(fits, lines.rests[0])), room)[len(lines.word) :]
+    rest = fit(_second(lines, next(fits, lines.rests[0])), room)[len(lines.word) :]
     return f'<text x="{lines.indent}" y="37">{word}{safe(rest)}</text>' if word or rest else ""
 
 
@@ -509,52 +477,6 @@ def _items(state: NodeState, box: Box) -> str:
         painted += f'<rect class="{kind}" x="{x:.2f}" y="48" width="{items * unit:.2f}" height="8" rx="1"/>'
         x, counted = x + items * unit + gap, counted + items
     return painted
-
-
-def _style(scope: str) -> str:
-    form = "".join(_rule(scope, selector, rule) for selector, rule in _FORM)
-    light, dark = (
-        "".join(_rule(scope, selector, rule.format_map(colors)) for selector, rule in _COLORS)
-        for colors in (_LIGHT, _DARK)
-    )
-    return f"{form}{light}@media (prefers-color-scheme:dark){{{dark}}}"
-
-
-def _rule(scope: str, selector: str, rule: str) -> str:
-    """Keep a rule inside its own drawing: several stand in one page."""
-    inside = re.split(r",(?![^(]*\))", selector)
-    return f"{','.join(f'{scope} {part}' for part in inside)}{{{rule}}}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
-
-
-# --- measuring ---
-
-
-def _text_width(text: str, *, title: bool = False, mono: bool = False) -> float:
-    """Estimate the width of a text in pixels: there is no browser here to ask."""
-    ems = sum(_em(character, mono) for character in text)
-    return ems * (13 * _BOLD if title else 11)
-
-
-@cache
-def _em(character: str, mono: bool) -> float:  # noqa: FBT001 - a key of the cache
-    if combining(character):
-        return 0.0
-    if east_asian_width(character) in "WF":
-        return _WIDE_EM
-    return _MONO_EM if mono else _EM.get(character, _FALLBACK_EM)
-
-
-def _fit(text: str, room: float, *, title: bool = False, mono: bool = False) -> str:
-    """Cut a text so that it fits, with a sign that it was cut."""
-    if _text_width(text, title=title, mono=mono) <= room + 0.5:
-        return text
-    while text and _text_width(f"{text}…", title=title, mono=mono) > room:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
 
 
 def _told(graph: Graph, nodes: Mapping[str, NodeState] | None, head: Head | None) -> str:
