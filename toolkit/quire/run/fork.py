@@ -1,16 +1,18 @@
 """What a new run takes over from another: all that had ended well, except what depends on an edit.
 
 A place in the new run is found by name, so what is taken over needs no more than the spans it was in. Who depends
-on whom is read from the run's own drawing: its edges, and its groups, whose parts end before them.
+on whom is read from the run's own drawing: its edges, and its groups, whose parts end before them. Inside an agent's
+turn it is read from the order: what a tool gave is known to every reply after it, and to none of the calls that
+were asked for together with it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from quire.core.contents import named
 from quire.core.errors import DefinitionError
 from quire.core.events import (
     Called,
@@ -28,14 +30,14 @@ from quire.core.events import (
 )
 from quire.core.schema import plain
 from quire.core.usage import Usage
+from quire.run.outputs import Outputs
 from quire.run.record import Record
 from quire.views.rows import Reading
 from quire.views.shapes import Graph
 
 __all__ = ["forked"]
 
-_ITEM = re.compile(r"(?P<node>.+)\[(?P<item>\d+)\]")
-_OPEN = {"step", "tool", "agent"}
+_OPEN = {"step", "tool"}
 """Kinds whose parts follow from each other in a way that no drawing shows."""
 
 
@@ -69,10 +71,12 @@ def _renewed(event: Event, run: str, seq: int, root: Started) -> Event:
     if isinstance(event, Started) and event.span == root.span:
         # The key is the other run's.
         return replace(event, run=run, seq=seq, parent=None, graph=root.graph, key=None, process=None)
+    # Nobody was asked for this run: it was paid for in the other.
+    nothing = Usage(input_tokens=0, output_tokens=0)
     if isinstance(event, Responded):
-        # Nobody was asked for this run: it was paid for in the other.
-        nothing = Usage(input_tokens=0, output_tokens=0)
         return replace(event, run=run, seq=seq, usage=nothing, cost_usd=0.0, price_source="cache", cached=True)
+    if isinstance(event, Failed) and event.usage is not None:
+        return replace(event, run=run, seq=seq, usage=nothing, cost_usd=0.0, price_source="cache")
     return replace(event, run=run, seq=seq)
 
 
@@ -84,61 +88,24 @@ class _Branch:
         self.root = root
         self.log = Reading(past)
         self.parents = {event.span: event.parent for event in past}
-        self.done = {event.span for event in self._endings()}
-        self.edited: dict[str, str] = {}
-        self.outputs: dict[str, Any] = {}
+        self.began: dict[str, int] = {}
+        """The place in the log at which each span began."""
+        for event in past:
+            self.began.setdefault(event.span, event.seq)
+        self.given = Outputs(past, self.log)
+        self.edited = {name: self.given.span(name) for name in edit}
+        self.outputs = {span: edit[name] for name, span in self.edited.items()}
         """What was edited, by span."""
         self.gone: set[str] = set()
         """Spans that run anew, with everything inside."""
         self.touched: set[str] = set()
         """Spans that are gone into again, because something inside has changed."""
-        for name, output in edit.items():
-            span = self._span(name)
-            self.edited[name] = span
-            self.outputs[span] = plain(output)
         for span in self.outputs:
             self._spoil(span)
         for name, span in self.edited.items():
             if self._is_gone(span):
                 message = f"`{name}` depends on something else that was edited, and would run anew."
                 raise DefinitionError(message, remedy="Edit the last of them only.")
-
-    def _endings(self) -> list[Event]:
-        last: dict[str, Event] = {}
-        for event in self.past:
-            if isinstance(event, Succeeded):
-                last[event.span] = event
-            elif isinstance(event, Started | Resumed | Failed):
-                last.pop(event.span, None)
-        return list(last.values())
-
-    def _span(self, name: str) -> str:
-        """Return the span in which a node succeeded last; of several items, one has to be named."""
-        told = _ITEM.fullmatch(name)
-        node, item = (told["node"], int(told["item"])) if told else (name, None)
-        found = [
-            span
-            for span, path in self.log.names.items()
-            if path == node and span in self.done and (item is None or self._item(span) == item)
-        ]
-        if len(found) > 1 and self.root.span in found:  # a fan-out is called like its items
-            found.remove(self.root.span)
-        if not found:
-            names = ", ".join(dict.fromkeys(self.log.names[span] for span in self.log.nodes if span in self.done))
-            message = f"There is no output of `{name}` to edit: nothing of that name had succeeded there."
-            raise DefinitionError(message, remedy=f"These had: {names or 'none'}; `input` is the input of the run.")
-        if len(found) > 1 and not self._goes_round(found[0]):
-            message = f"`{name}` ran {len(found)} times."
-            raise DefinitionError(message, remedy=f'Say which: edit={{"{name}[0]": ...}}')
-        return found[-1]
-
-    def _item(self, span: str) -> int | None:
-        node = self.log.nodes[span]
-        return node.item if isinstance(node, Started) else None
-
-    def _goes_round(self, span: str) -> bool:
-        above = self.log.nodes.get(self.parents[span] or "")
-        return above is not None and above.of == "loop"
 
     # What depends on it
 
@@ -153,16 +120,26 @@ class _Branch:
             inside = above
 
     def _spoil_siblings(self, span: str, above: str | None) -> None:
-        siblings = [other for other in self.log.nodes if self.parents[other] == above and other != span]
         whole = self.log.nodes.get(above or "")
+        if whole is not None and whole.of == "agent":
+            self._spoil_replies(span, above)
+            return
+        siblings = [other for other in self.log.nodes if self.parents[other] == above and other != span]
         if whole is None or whole.of in _OPEN:
             self.gone.update(other for other in siblings if int(other) > int(span))
         elif whole.of == "loop":
-            here = self._item(span) or 0
-            self.gone.update(other for other in siblings if (self._item(other) or 0) > here)
+            here = self.given.item(span) or 0
+            self.gone.update(other for other in siblings if (self.given.item(other) or 0) > here)
         else:
             followers = self._followers(self.log.names[span])
             self.gone.update(other for other in siblings if self.log.names[other] in followers)
+
+    def _spoil_replies(self, span: str, agent: str | None) -> None:
+        """Find what came of the next question: the first that was asked with what has changed."""
+        asked = (event.seq for event in self.log.of(Requested) if event.parent == agent)
+        after = next((seq for seq in asked if seq > self.began[span]), None)
+        if after is not None:
+            self.gone.update(part for part, seq in self.began.items() if seq >= after and self.parents[part] == agent)
 
     def _followers(self, node: str) -> set[str]:
         """Return the nodes that wait for a node, and those that wait for them."""
@@ -177,8 +154,10 @@ class _Branch:
         return found
 
     def _is_gone(self, span: str | None) -> bool:
+        """Whether a span is, or is inside, one that runs anew, or is inside one whose output was edited."""
+        inside = span
         while span is not None:
-            if span in self.gone:
+            if span in self.gone or (span in self.outputs and span != inside):
                 return True
             span = self.parents.get(span)
         return False
@@ -187,44 +166,50 @@ class _Branch:
 
     def events(self) -> list[Event]:
         """Return the events that remain, in order."""
-        whole = {span: self._is_whole(span) for span in self.parents}
+        whole = {span: self.is_whole(span) for span in self.parents}
         needed = self._needed(whole)
-        return [
-            replace(event, output=self.outputs[event.span], lossy=False)
-            if isinstance(event, Succeeded) and event.span in self.outputs
-            else event
-            for event in self.past
-            if self._remains(event, whole, needed)
-        ]
+        return [self._changed(event) for event in self.past if self._remains(event, whole, needed)]
 
-    def _is_whole(self, span: str) -> bool:
+    def _changed(self, event: Event) -> Event:
+        if event.span not in self.outputs:
+            return event
+        if isinstance(event, Succeeded):
+            return replace(event, output=plain(self.outputs[event.span]), lossy=False)
+        if isinstance(event, Returned):
+            result, files = named(self.outputs[event.span])
+            return replace(event, result=result, files=files, error_type=None, error=None, replayed=False)
+        return event
+
+    def is_whole(self, span: str) -> bool:
         """Whether a span is, or is inside, one that had ended well and is taken over as it is."""
         above: str | None = span
         found = False
         while above is not None:
             if above in self.gone or (above in self.outputs and above != span):
                 return False
-            found = found or (above in self.done and above not in self.touched)
+            found = found or (above in self.given.done and above not in self.touched)
             above = self.parents.get(above)
         return found
 
     def _needed(self, whole: Mapping[str, bool]) -> set[str]:
         """Return the spans that are not whole, but that something hangs on that is taken over."""
-        pairs = {event.span for event in self.past if isinstance(event, Responded | Returned)}
+        ended = {event.span for event in self.past if isinstance(event, Responded | Returned)}
+        pairs = {span for span in ended if span not in self.touched and not self._is_gone(span)}
         needed = {self.root.span}
         for span in self.parents:
-            above = self.parents[span] if whole[span] or (span in pairs and not self._is_gone(span)) else None
+            above = self.parents[span] if whole[span] or span in pairs else None
             while above is not None and above not in needed:
                 needed.add(above)
                 above = self.parents.get(above)
-        return needed | {span for span in pairs if not self._is_gone(span)}
+        return needed | pairs
 
     def _remains(self, event: Event, whole: Mapping[str, bool], needed: set[str]) -> bool:
         span = event.span
         if span in self.outputs:
-            return isinstance(event, Started | Succeeded)
+            return isinstance(event, Started | Succeeded | Called | Returned)
         if whole[span]:
             return not isinstance(event, Resumed)
         if span in needed:
-            return isinstance(event, Started | Spread | Called | Requested | Responded | Returned)
-        return isinstance(event, Said) and event.parent in needed and not self._is_gone(event.parent)
+            again = isinstance(event, Returned) and span in self.touched
+            return isinstance(event, Started | Spread | Called | Requested | Responded | Returned) and not again
+        return isinstance(event, Said) and event.parent in needed and not self._is_gone(span)
