@@ -17,6 +17,7 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
+from quire.run.run import Run
 from quire_widgets.screen import Message, Screen
 from quire_widgets.views import CardView, RunView, view_of
 
@@ -41,48 +42,62 @@ class Board:
         self.screen = Screen()
         self.screen.on_message(self._receive)
         self.views: dict[str, View] = {}
+        self._outputs: dict[str, list[str]] = {}
+        """The views that share a cell's output: a run's, and under it those of the runs that were forked from it."""
         self._news: set[str] = set()
         self._due = False
         self._lock = threading.Lock()
         self._idle = False
         """Whether no cell is running."""
-        self._missed: dict[str, View] = {}
-        """What ended while no cell was running."""
+        self._missed: set[str] = set()
+        """Outputs that were renewed while no cell was running."""
         shell: Any = get_ipython()
         shell.events.register("pre_run_cell", self._cell_begins)
         shell.events.register("post_run_cell", self._cell_ended)
 
     def show(self, thing: Any) -> None:
         """Put something below the current cell, and keep it up to date."""
+        name, view = self._add(thing)
+        self._outputs[name] = [name]
+        self._publish(name, update=False)
+        self._renew_once_ended(name, view)
+
+    def _add(self, thing: Any) -> tuple[str, View]:
         name, view = secrets.token_hex(6), view_of(thing)
         self.views[name] = view
-        self._publish(name, view, update=False)
+        return name, view
+
+    def _renew_once_ended(self, output: str, view: View) -> None:
         run = view.running if isinstance(view, RunView) else None
         if run is not None:
-            run.when_ended(lambda: self._ended(name, view))
+            run.when_ended(lambda: self._renew(output))
 
-    def _ended(self, name: str, view: View) -> None:
+    def _renew(self, output: str) -> None:
         if self._idle:
-            self._missed[name] = view
+            self._missed.add(output)
         # In a context of its own, so that it counts as output of the cell that runs now: tools that execute
         # notebooks listen to that one only.
-        contextvars.Context().run(self._publish, name, view, update=True)
+        contextvars.Context().run(self._publish, output, update=True)
 
     def _cell_begins(self, _: Any) -> None:
         # The same tools listen to nothing between two cells, so what they missed is said again.
-        self._idle, missed, self._missed = False, self._missed, {}
-        for name, view in missed.items():
-            self._publish(name, view, update=True)
+        self._idle, missed, self._missed = False, self._missed, set()
+        for output in missed:
+            self._publish(output, update=True)
 
     def _cell_ended(self, _: Any) -> None:
         self._idle = True
 
-    def _publish(self, name: str, view: View, *, update: bool) -> None:
-        picture = view.still()
-        slot = f'<div class="quire-slot" data-quire="{self.screen.key}/{name}">{picture["text/html"]}</div>'
+    def _publish(self, output: str, *, update: bool) -> None:
+        pictures = {name: self.views[name].still() for name in self._outputs[output]}
+        slots = [
+            f'<div class="quire-slot" data-quire="{self.screen.key}/{name}">{picture["text/html"]}</div>'
+            for name, picture in pictures.items()
+        ]
+        told = {"text/html": "\n".join(slots), "text/plain": "\n\n".join(p["text/plain"] for p in pictures.values())}
         shell: Any = get_ipython()
         shell.display_pub.publish(
-            {**picture, "text/html": slot}, metadata={}, transient={"display_id": f"quire-{name}"}, update=update
+            {**pictures[output], **told}, metadata={}, transient={"display_id": f"quire-{output}"}, update=update
         )
 
     # What the page says
@@ -106,10 +121,27 @@ class Board:
             case "stop" if isinstance(view, RunView):
                 view.stop()
             case "inspect" if isinstance(view, RunView):
-                node = message["node"]
-                self._post(type="details", view=name, node=node, details=view.inspect(node))
+                node, seq = message["node"], message.get("seq")
+                self._post(type="details", view=name, node=node, seq=seq, details=view.inspect(node, seq))
+            case "moment" if isinstance(view, RunView):
+                seq = message["seq"]
+                self._post(type="moment", view=name, seq=seq, data=view.at(seq))
+            case "fork" if isinstance(view, RunView):
+                self._fork(name, view, message["seq"])
             case _:
                 pass
+
+    def _fork(self, name: str, view: RunView, seq: int) -> None:
+        output = next(output for output, names in self._outputs.items() if name in names)
+
+        def begun(fork: Run[Any]) -> None:
+            own, forked = self._add(fork)
+            self._outputs[output].append(own)
+            self._post(type="forked", view=name, fork=own)
+            self._renew(output)
+            self._renew_once_ended(output, forked)
+
+        view.fork(seq, begun, lambda error: self._post(type="refused", view=name, message=str(error)))
 
     # What the page is told
 

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from quire.core.errors import QuireError
+from quire.run.bridge import call_on
 from quire.run.history import load
 from quire.run.record import Part, Record
 from quire.run.run import Run
@@ -15,6 +17,7 @@ from quire.views import drawing
 from quire.views.details import details
 from quire.views.live import RunFold
 from quire.views.shapes import AgentSnapshot, Places
+from quire_widgets.moments import Moments
 
 __all__ = ["CardView", "RunView", "View", "view_of"]
 
@@ -103,7 +106,11 @@ class RunView:
         self._id = record.id
         self._record = weakref.ref(record)
         self._kept = None if isinstance(record, Run) else record
+        begun = record if isinstance(record, Run) and record.is_root else None
+        # What a fork needs: the run itself may be forgotten by then.
+        self._runnable, self._loop = (begun.runnable, begun.loop) if begun is not None else (None, None)
         self._fold: RunFold | None = None
+        self._moments: Moments | None = None
         self._leave: Callable[[], None] | None = None
         self._places: Places | None = None
 
@@ -122,9 +129,12 @@ class RunView:
         """Begin to follow the run."""
         if self._fold is not None:
             return
-        fold = self.record.fold()
+        record = self.record
+        fold = record.fold()
         fold.patch()  # what the fold has seen so far is in the snapshot
         self._fold = fold
+        if self.kind == "run" and not (isinstance(record, Run) and not record.is_root):
+            self._moments = Moments(record.past)
         run = self.running
         if run is None:
             return
@@ -139,16 +149,44 @@ class RunView:
         """Let the run go."""
         if self._leave is not None:
             self._leave()
-        self._leave, self._fold = None, None
+        self._leave, self._fold, self._moments = None, None, None
 
     def snapshot(self) -> tuple[Any, int]:
         """Return everything the page shows."""
         fold = self._fold or self.record.fold()
-        return {**fold.snapshot(), "kind": self.kind, **_told(self._places)}, fold.seq
+        told = {**fold.snapshot(), "kind": self.kind, "forkable": self._runnable is not None, **_told(self._places)}
+        if self._moments is not None:
+            told["ticks"] = self._moments.ticks()
+        return told, fold.seq
 
     def patch(self) -> Any | None:
         """Return what is new."""
-        return self._fold.patch() if self._fold is not None else None
+        patch: Any = self._fold.patch() if self._fold is not None else None
+        # An event that nothing is seen of waits for the next one that something is; a run's last is one.
+        if patch is not None and self._moments is not None and (ticks := self._moments.news()) is not None:
+            patch["ticks"] = ticks
+        return patch
+
+    def at(self, seq: int) -> Any | None:
+        """Return what was to be seen after the first `seq` events; `None` once the view is closed."""
+        return self._moments.at(seq) if self._moments is not None else None
+
+    def fork(self, seq: int, begun: Callable[[Run[Any]], object], refused: Callable[[QuireError], object]) -> None:
+        """Start a run that goes on from a place in this one's log, on the loop that this one was on."""
+        runnable, loop = self._runnable, self._loop
+        if runnable is None or loop is None:
+            return  # a page does not offer it where nobody knows what was run
+
+        def fork() -> None:
+            try:
+                begun(runnable.fork(self.record, at=seq))
+            except QuireError as error:
+                refused(error)
+
+        if loop.is_running():
+            call_on(loop, fork)
+        else:
+            fork()
 
     def soon(self, do: Callable[[], None]) -> None:
         """Call it on the run's own loop, because the fold belongs to it while the run goes on."""
@@ -158,9 +196,10 @@ class RunView:
         else:
             run.loop.call_soon_threadsafe(do)
 
-    def inspect(self, node: str) -> Any | None:
-        """Return what the inspector shows of a node."""
-        return details(self.record.past, node)
+    def inspect(self, node: str, seq: int | None) -> Any | None:
+        """Return what the inspector shows of a node, now or after the first `seq` events."""
+        past = self.record.past if self._moments is None else self._moments.up_to(seq)
+        return details(past, node)
 
     def stop(self) -> None:
         """Stop the run."""

@@ -56,6 +56,7 @@ export class Conversation {
   /** Show all messages; rows that are already right stay as they are. */
   show(name: string, messages: Messages): void {
     this.#log.setAttribute("aria-label", `Conversation of ${name}`);
+    this.#cut(messages);
     if ([...this.#leafOf.keys()].some((id) => !messages.has(id))) this.#clear();
     this.update(messages, messages.keys());
   }
@@ -82,8 +83,10 @@ export class Conversation {
     const message = this.#messages.get(id);
     const row = this.#rows.get(id);
     if (!message) return false;
-    if (row?.painted === message) grow(row, message);
-    else if (row) this.#repaint(row, message);
+    if (row && isSame(row.painted, message)) {
+      row.painted = message;
+      grow(row, message);
+    } else if (row) this.#repaint(row, message);
     else if (!this.#leafOf.has(id)) this.#add(message);
     return row?.painted !== message;
   }
@@ -101,6 +104,24 @@ export class Conversation {
     leaf.ids.push(message.id);
     this.#leafOf.set(message.id, leaf);
     if (leaf.drawn) this.#drawInto(leaf, [message.id]);
+  }
+
+  /** At an earlier moment less had been said: what came later is taken off the end. */
+  #cut(messages: Messages): void {
+    for (let leaf = this.#leaves.at(-1); leaf; leaf = this.#leaves.at(-1)) {
+      for (let id = leaf.ids.at(-1); id !== undefined && !messages.has(id); id = leaf.ids.at(-1)) this.#drop(leaf, id);
+      if (leaf.ids.length > 0) return;
+      this.#near.unobserve(leaf.root);
+      leaf.root.remove();
+      this.#leaves.pop();
+    }
+  }
+
+  #drop(leaf: Leaf, id: string): void {
+    leaf.ids.pop();
+    this.#rows.get(id)?.root.remove();
+    this.#rows.delete(id);
+    this.#leafOf.delete(id);
   }
 
   #clear(): void {
@@ -172,6 +193,11 @@ export class Conversation {
 function idle(work: () => void): void {
   if ("requestIdleCallback" in globalThis) requestIdleCallback(work);
   else setTimeout(work);
+}
+
+/** The same, or another object with the same in it, as it is after a look at the past. */
+function isSame(painted: Message, message: Message): boolean {
+  return painted === message || JSON.stringify(painted) === JSON.stringify(message);
 }
 
 function grow(row: Row, message: Message): void {

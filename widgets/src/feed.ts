@@ -1,6 +1,7 @@
 // One followed view: its state as the kernel last told it, kept up to date by numbered patches.
 
-import type { AgentSnapshot, FlowSnapshot, Graph, Growth, Head, Message, NodeState, Patch, Places, RunSnapshot, Snapshot } from "./protocol";
+import type { AgentSnapshot, FlowSnapshot, Graph, Growth, Head, Message, NodeState, Past, Patch, Places, RunSnapshot, Snapshot } from "./protocol";
+import { Timeline } from "./timeline";
 import type { Change } from "./view";
 
 export interface RunState {
@@ -11,6 +12,9 @@ export interface RunState {
   nodes: Map<string, NodeState>;
   /** In order of first appearance. */
   messages: Map<string, Message>;
+  /** Of a whole run: when its events happened. */
+  timeline: Timeline | null;
+  forkable: boolean;
 }
 
 export type State = RunState | FlowSnapshot | AgentSnapshot;
@@ -47,6 +51,7 @@ export class Feed {
     const state = this.state;
     if (!state || !("messages" in state)) return null;
     if (patch.head) state.head = patch.head;
+    if (patch.ticks) state.timeline?.add(patch.ticks);
     for (const node of patch.nodes ?? []) state.nodes.set(node.id, node);
     const whole = (patch.messages ?? []).every((message) => mergeMessage(state.messages, message));
     return whole ? changeOf(patch) : null;
@@ -69,10 +74,19 @@ function mergeMessage(messages: Map<string, Message>, message: Message | Growth)
 
 function stateOf(data: Snapshot, before: State | null): State {
   if (data.kind === "flow" || data.kind === "agent") return data;
-  const known = before && "messages" in before ? before.messages : new Map<string, Message>();
-  const messages = (data.messages ?? []).map((message) => [message.id, unlessSame(known.get(message.id), message)] as const);
-  const nodes = new Map(Object.entries(data.nodes ?? {}));
-  return { kind: data.kind, head: data.head, graph: data.graph ?? null, places: data.places ?? null, nodes, messages: new Map(messages) };
+  const known = before && "messages" in before ? before.messages : null;
+  const { kind, graph = null, places = null, ticks, forkable = false } = data;
+  return { kind, graph, places, ...shownOf(data, known), timeline: ticks ? new Timeline(ticks) : null, forkable };
+}
+
+/** A run as it was at a past moment; `before` is another moment, whose messages may be the same. */
+export function pastOf(past: Past, now: RunState, before: RunState | null): RunState {
+  return { ...now, ...shownOf(past, before?.messages ?? null) };
+}
+
+function shownOf({ head, nodes = {}, messages = [] }: Past, known: Map<string, Message> | null): Pick<RunState, "head" | "nodes" | "messages"> {
+  const kept = messages.map((message) => [message.id, unlessSame(known?.get(message.id), message)] as const);
+  return { head, nodes: new Map(Object.entries(nodes)), messages: new Map(kept) };
 }
 
 /** Keep the object that is already painted, so that a snapshot after a gap repaints only what was missed. */

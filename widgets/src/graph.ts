@@ -65,7 +65,8 @@ export class GraphView {
 
   /** Show a graph; before a run there are no states and the edges carry their types. */
   show(graph: Graph, states: NodeStates | null, places: Places | null = null): void {
-    const same = this.#layout !== null && JSON.stringify(graph) === JSON.stringify(this.#graph);
+    const known = graph.nodes === this.#graph.nodes && graph.edges === this.#graph.edges;
+    const same = this.#layout !== null && (known || JSON.stringify(graph) === JSON.stringify(this.#graph));
     this.#states = states;
     if (same) return this.repaint([...graph.nodes.map(({ id }) => id), ...this.#groups.keys()]);
     this.#take(graph, places);

@@ -35,6 +35,7 @@ export class RunHead {
   readonly #cost = html("dd");
   readonly #stop: HTMLButtonElement;
   readonly #title = html("h2");
+  #closed = false;
 
   constructor(onStop: () => void) {
     const stop = () => {
@@ -47,17 +48,18 @@ export class RunHead {
     this.root = cardHead([this.#title, this.#status, this.#tags, this.#reason], [this.#kind, this.#run, this.#done], figures, this.#stop);
   }
 
-  show(head: Head, now: number): void {
+  /** Show how a run stands, or stood at a past moment; Stop is for the run as it is. */
+  show(head: Head, now: number, past: { at: number; live: boolean } | null = null): void {
     say(this.#title, head.name);
     showStatus(this.#status, head.status);
-    this.#tags.replaceChildren(...tags(head).map((tag) => html("span", { class: "tag" }, tag)));
+    this.#tags.replaceChildren(...tags(head, past?.at).map((tag) => html("span", { class: "tag" }, tag)));
     say(this.#reason, head.reason ?? "");
     say(this.#kind, head.kind);
     say(this.#run, `run ${head.short}`);
     say(this.#done, head.total > 1 ? `${words.whole(head.done)} of ${words.whole(head.total)} nodes done` : "");
     say(this.#tokens, words.tokens(tokenSum(head)));
     this.#cost.replaceChildren(...spent(head));
-    this.#stop.hidden = !isLive(head.status);
+    this.#stop.hidden = this.#closed || !(past?.live ?? isLive(head.status));
     this.tick(head, now);
   }
 
@@ -67,12 +69,13 @@ export class RunHead {
 
   /** Nobody listens any more. */
   close(): void {
+    this.#closed = true;
     this.#stop.hidden = true;
   }
 }
 
-function tags({ simulated, replayed }: Head): string[] {
-  return [simulated && "simulated", replayed && "replayed"].filter((tag) => tag !== false);
+function tags({ simulated, replayed }: Head, at?: number): string[] {
+  return [at !== undefined && `at ${words.moment(at)}`, simulated && "simulated", replayed && "replayed"].filter((tag) => tag !== false);
 }
 
 function tokenSum({ input_tokens, output_tokens }: Head): number | null {

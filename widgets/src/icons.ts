@@ -35,6 +35,9 @@ const SHAPES = {
   skipped: [path("M2 9.5C3 5.5 9.5 3 13 8"), path("M13.6 4.2v4.3H9.4"), dot(7.6, 11.8, 1.7)],
   cancelled: [["rect", { x: 2.25, y: 2.25, width: 11.5, height: 11.5, rx: 1.5, ...line(1.5) }], path("m5.5 5.5 5 5m0-5-5 5")],
   fold: [path("m4.5 3 3 3-3 3")],
+  play: [solid("M5 3v10l8-5z")],
+  pause: [solid("M4 3h3v10H4zM9 3h3v10H9z")],
+  fork: [ring(4, 3.5, 1.7, 1.4), ring(12, 3.5, 1.7, 1.4), ring(4, 12.5, 1.7, 1.4), path("M4 5.2v5.6M12 5.2c0 3-3 3.3-8 3.6", 1.4)],
   stop: [["rect", { x: 4, y: 4, width: 8, height: 8, rx: 1, fill: "currentColor" }]],
   tool: [
     path(

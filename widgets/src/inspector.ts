@@ -1,10 +1,11 @@
 // What is known of the selected node: before a run its facts, in a run what went in and came out.
 
 import { callCard } from "./call";
-import { html, set, type Child } from "./dom";
+import { html, say, set, type Child } from "./dom";
 import { failurePanel } from "./failure";
+import { icon } from "./icons";
 import { ItemTable } from "./items";
-import type { Details, Fields, GraphNode, TypeFacts, Value } from "./protocol";
+import type { Details, Fields, GraphNode, Head, TypeFacts, Value } from "./protocol";
 import { statusMark } from "./status";
 import { Tabs } from "./tabs";
 import * as words from "./words";
@@ -25,8 +26,19 @@ export class Inspector {
   #pages: Page[] = [];
   #node = "";
   #shown = "";
+  readonly #fork: HTMLButtonElement;
+  readonly #code = html("code", { class: "small soft" });
+  #before: number | null = null;
+  #run: Head | null = null;
+  #forkable = false;
 
-  constructor() {
+  /** `onFork` is told the place in the log from which another run is wanted. */
+  constructor(onFork: (seq: number) => void) {
+    const fork = () => {
+      this.#fork.disabled = true;
+      if (this.#before !== null) onFork(this.#before);
+    };
+    this.#fork = html("button", { type: "button", onclick: fork }, icon("fork"), "Fork from here");
     const parts = [this.#title, this.#failure, this.#tabs.root, this.#body];
     this.root = html("section", { class: "panel sunk inspector", "aria-label": "Inspector", hidden: true }, ...parts);
   }
@@ -37,7 +49,9 @@ export class Inspector {
     if (text === this.#shown && !this.root.hidden) return;
     this.#shown = text;
     this.root.hidden = false;
-    this.#title.replaceChildren(...title(details));
+    this.#title.replaceChildren(...title(details), html("span", { class: "grow" }), this.#fork, this.#code);
+    this.#before = details.before;
+    this.#allow();
     this.#failure.replaceChildren(...(details.error ? [failurePanel(details.error)] : []));
     this.#facts.replaceChildren(...(details.facts.length > 0 ? [factList(details.facts)] : []));
     this.#offer(details);
@@ -45,6 +59,34 @@ export class Inspector {
 
   hide(): void {
     this.root.hidden = true;
+  }
+
+  /** Which run it is, and whether the kernel can run it again. */
+  know(run: Head, forkable: boolean): void {
+    this.#run = run;
+    this.#forkable = forkable;
+    this.#allow();
+  }
+
+  /** The run that was asked for is there, or cannot be. */
+  forked(): void {
+    this.#fork.disabled = false;
+  }
+
+  /** Nobody can be asked any more. */
+  close(): void {
+    this.#forkable = false;
+    this.#run = null;
+    this.#allow();
+  }
+
+  /** Where only the person's own code knows what was run, the line to type. */
+  #allow(): void {
+    const before = this.#before;
+    this.#fork.hidden = before === null || !this.#forkable;
+    this.#fork.disabled = false;
+    this.#code.hidden = before === null || this.#forkable || this.#run === null;
+    say(this.#code, this.#run ? `${variable(this.#run)}.fork("${this.#run.run}", at=${before})` : "");
   }
 
   #offer(details: Details): void {
@@ -74,6 +116,11 @@ export class Inspector {
     if (content.length !== 1 || content[0] !== this.#tabs.panel.firstChild) this.#tabs.panel.replaceChildren(...content);
     set(this.#body, { "data-page": id });
   }
+}
+
+/** What the person may have called it. */
+function variable({ name, kind }: Head): string {
+  return /^\w+$/.test(name) ? name : kind;
 }
 
 function title({ title, status, path, reason }: Details): HTMLElement[] {

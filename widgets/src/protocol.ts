@@ -188,7 +188,22 @@ export interface RunSnapshot {
   messages?: Message[];
   /** Of a graph that is large. */
   places?: Places;
+  /** Of a whole run. */
+  ticks?: Ticks;
+  /** Whether the kernel knows what was run, and can run it again. */
+  forkable?: boolean;
 }
+
+/** When the events of a run happened. */
+export interface Ticks {
+  /** Milliseconds since the event before; 0 for the first of all. */
+  times: number[];
+  /** Places in the log, from 1, at which somebody was asked or something failed. */
+  marks: [seq: number, kind: "waiting" | "failed"][];
+}
+
+/** How a run was after some of its events; the graph is always the same. */
+export type Past = Pick<RunSnapshot, "head" | "nodes" | "messages">;
 
 export interface FlowSnapshot {
   kind: "flow";
@@ -234,6 +249,7 @@ export interface Patch {
   head?: Head;
   nodes?: NodeState[];
   messages?: (Message | Growth)[];
+  ticks?: Ticks;
 }
 
 export interface Value {
@@ -257,6 +273,8 @@ export interface Details {
   title: string;
   kind: string;
   status: Status;
+  /** The place in the log just before it began, where a fork lets it run anew. */
+  before: number | null;
   path: string;
   reason: string | null;
   input: Value | null;
@@ -274,13 +292,20 @@ export interface Details {
 
 export type ToKernel =
   | { type: "open" | "close" | "stop" | "resync"; view: string }
-  | { type: "inspect"; view: string; node: string };
+  // A node now, or after the first `seq` events; the whole run then; another run from there on.
+  | { type: "inspect"; view: string; node: string; seq?: number }
+  | { type: "moment" | "fork"; view: string; seq: number };
 
 /** `now` is the kernel's clock; with it, elapsed times are right on a page whose clock differs. */
 export type FromKernel = { now?: number } & (
   | { type: "snapshot"; view: string; data: Snapshot; seq: number }
   | { type: "patch"; views: Record<string, Patch> }
-  | { type: "details"; view: string; node: string; details: Details }
+  | { type: "details"; view: string; node: string; seq: number | null; details: Details }
+  | { type: "moment"; view: string; seq: number; data: Past | null }
+  // The run that was asked for is shown in a slot of its own.
+  | { type: "forked"; view: string; fork: string }
+  // What was asked for cannot be done, and why.
+  | { type: "refused"; view: string; message: string }
   // The answer to `close`, for the other pages of this kernel: who still shows the view opens it again.
   | { type: "closed"; view: string }
 );

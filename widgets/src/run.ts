@@ -3,13 +3,14 @@
 import { Conversation } from "./conversation";
 import { html } from "./dom";
 import { failurePanel } from "./failure";
-import type { RunState } from "./feed";
+import { pastOf, type RunState } from "./feed";
 import { GraphView } from "./graph";
 import { RunHead } from "./head";
 import { Inspector } from "./inspector";
 import { kernelGone } from "./notice";
-import type { Details } from "./protocol";
-import { elapsed } from "./status";
+import type { Details, Past } from "./protocol";
+import { Scrub, type Place } from "./scrub";
+import { elapsed, isLive } from "./status";
 import { Tabs } from "./tabs";
 import type { Change, Host, View } from "./view";
 import * as words from "./words";
@@ -25,10 +26,16 @@ export class RunView implements View<RunState> {
   readonly #failure = html("div", { class: "panel", hidden: true });
   readonly #tabs = new Tabs("Views of the run", (id) => this.#turn(id));
   readonly #graph: GraphView;
-  readonly #inspector = new Inspector();
+  readonly #inspector: Inspector;
   readonly #conversation = new Conversation();
   readonly #graphPage: HTMLElement;
-  #state!: RunState;
+  readonly #scrub: Scrub;
+  /** As it is now, also while the reader looks at the past. */
+  #now!: RunState;
+  /** The past moment that is shown, and the one that the reader wants. */
+  #past: (Place & { state: RunState }) | null = null;
+  #wanted: Place | null = null;
+  #asked: number | null = null;
   #inspected = -Infinity;
   #touched = false;
   #failed = "";
@@ -37,45 +44,123 @@ export class RunView implements View<RunState> {
     this.#host = host;
     this.#kind = kind;
     this.#head = new RunHead(() => host.stop());
-    this.#graph = new GraphView({ onSelect: (node) => this.#select(node), now: () => host.now() });
+    this.#graph = new GraphView({ onSelect: (node) => this.#select(node), now: () => this.#time() });
+    this.#inspector = new Inspector((seq) => host.fork(seq));
+    this.#scrub = new Scrub({ onMove: (place) => this.#move(place), onFork: (seq) => host.fork(seq) });
     this.#graphPage = html("div", {}, this.#graph.root, this.#inspector.root);
-    this.root = html("section", { class: "quire", role: "region" }, this.#head.root, this.#failure, ...this.#pages());
+    const parts = [this.#head.root, this.#failure, ...this.#pages(), this.#scrub.root];
+    this.root = html("section", { class: "quire", role: "region" }, ...parts);
   }
 
   show(state: RunState): void {
-    this.#state = state;
+    this.#now = state;
     this.root.setAttribute("aria-label", `Run ${state.head.name}`);
     if (this.#kind === "run") this.#offer();
-    this.#showHead();
-    if (state.graph) this.#graph.show({ ...state.graph, name: state.head.name }, state.nodes, state.places);
-    this.#converse();
-    this.#ask();
+    this.#inspector.know(state.head, state.forkable);
+    this.#paint();
+    // What was asked for before may have been lost.
+    if (this.#wanted) this.#askFor(this.#wanted.seq);
   }
 
   update({ head, nodes, messages }: Change): void {
+    if (this.#past) return this.#showHead();
     if (head) this.#showHead();
     if (nodes.size > 0) this.#graph.repaint(nodes);
-    if (messages.size > 0 && !this.#conversation.root.hidden) this.#conversation.update(this.#state.messages, messages);
+    if (messages.size > 0 && !this.#conversation.root.hidden) this.#conversation.update(this.#now.messages, messages);
     if (nodes.has(this.#graph.selected ?? "")) this.#touched = true;
   }
 
   tick(): void {
-    const now = this.#host.now();
-    this.#head.tick(this.#state.head, now);
+    this.#showScrub();
+    if (this.#past) return;
+    const now = this.#time();
+    this.#head.tick(this.#now.head, now);
     this.#graph.tick();
     if (this.#touched && now - this.#inspected >= INSPECT_EVERY) this.#ask();
   }
 
-  inspect(details: Details): void {
-    if (details.node === this.#graph.selected) this.#inspector.show(details);
+  inspect(details: Details, seq: number | null): void {
+    if (details.node === this.#graph.selected && seq === (this.#past?.seq ?? null)) this.#inspector.show(details);
+  }
+
+  moment(seq: number, past: Past): void {
+    if (seq !== this.#asked || !this.#wanted) return;
+    this.#asked = null;
+    this.#past = { ...this.#wanted, seq, state: pastOf(past, this.#now, this.#past?.state ?? null) };
+    this.#paint();
+    if (this.#wanted.seq !== seq) this.#askFor(this.#wanted.seq);
+  }
+
+  forked(refusal?: string): void {
+    this.#scrub.forked(refusal);
+    this.#inspector.forked();
   }
 
   close(): void {
-    const { started_at, ended_at } = this.#state.head;
-    const at = elapsed(started_at, ended_at, this.#host.now());
+    this.#scrub.close();
+    this.#inspector.close();
+    this.#move(null);
+    const at = this.#length();
     const seen = at === null ? "This is the run as last seen." : `This is the run as last seen, at ${words.seconds(at)}.`;
     this.#head.close();
     this.root.prepend(kernelGone(`${seen} What is recorded is safe.`, "quire.runs()"));
+  }
+
+  // ---------- moments ----------
+
+  get #state(): RunState {
+    return this.#past?.state ?? this.#now;
+  }
+
+  /** The kernel's clock, or where it stood at the past moment. */
+  #time(): number {
+    return this.#past ? (this.#now.head.started_at ?? 0) + this.#past.at : this.#host.now();
+  }
+
+  #length(): number | null {
+    return elapsed(this.#now.head.started_at, this.#now.head.ended_at, this.#host.now());
+  }
+
+  /** One moment is asked for at a time; where the reader has gone meanwhile comes next. */
+  #move(place: Place | null): void {
+    this.#wanted = place;
+    if (place === null) this.#return();
+    else if (place.seq !== this.#past?.seq) this.#asked ?? this.#askFor(place.seq);
+    else this.#pass(place);
+  }
+
+  #askFor(seq: number): void {
+    this.#asked = seq;
+    this.#host.moment(seq);
+  }
+
+  #return(): void {
+    this.#asked = null;
+    if (this.#past === null) return;
+    this.#past = null;
+    this.#paint();
+  }
+
+  /** Between two events only time passes. */
+  #pass(place: Place): void {
+    this.#past = { ...this.#past!, ...place };
+    this.#showHead();
+    this.#graph.tick();
+  }
+
+  #paint(): void {
+    const { head, graph, nodes, places } = this.#state;
+    this.root.classList.toggle("is-past", this.#past !== null);
+    this.#showHead();
+    this.#showScrub();
+    if (graph) this.#graph.show({ ...graph, name: head.name }, nodes, places);
+    this.#converse();
+    this.#ask();
+  }
+
+  #showScrub(): void {
+    const { timeline, head, forkable } = this.#now;
+    if (timeline) this.#scrub.show(timeline, this.#length() ?? 0, isLive(head.status), forkable);
   }
 
   // ---------- parts ----------
@@ -110,7 +195,7 @@ export class RunView implements View<RunState> {
 
   #showHead(): void {
     const { head } = this.#state;
-    this.#head.show(head, this.#host.now());
+    this.#head.show(head, this.#time(), this.#past && { at: this.#past.at, live: isLive(this.#now.head.status) });
     const failed = JSON.stringify(head.error);
     if (failed === this.#failed) return;
     this.#failed = failed;
@@ -126,6 +211,6 @@ export class RunView implements View<RunState> {
   #ask(): void {
     this.#touched = false;
     this.#inspected = this.#host.now();
-    if (this.#graph.selected !== null) this.#host.inspect(this.#graph.selected);
+    if (this.#graph.selected !== null) this.#host.inspect(this.#graph.selected, this.#past?.seq);
   }
 }

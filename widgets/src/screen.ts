@@ -7,7 +7,7 @@ import { watchKernel } from "./kernel";
 import { Mount } from "./mount";
 import type { FromKernel, Model, ToKernel } from "./protocol";
 import { injectStyle } from "./style";
-import type { Host } from "./view";
+import type { Host, View } from "./view";
 
 const SLOT = "quire-slot";
 // The notebook takes outputs out of the page and puts them back while the reader scrolls.
@@ -26,6 +26,9 @@ export class Screen {
   readonly #followed = new Map<string, Followed>();
   readonly #mounts = new WeakMap<Element, Mount>();
   readonly #changed = new Set<Mount>();
+  /** Views of which a fork was asked for here, and forks whose slots are on their way. */
+  readonly #forking = new Set<string>();
+  readonly #awaited = new Set<string>();
   #skew = 0;
   #gone = false;
   #frame = 0;
@@ -72,6 +75,7 @@ export class Screen {
     this.#mounts.set(slot, mount);
     if (homeless) homeless.move(slot);
     this.#follow(mount);
+    if (this.#awaited.delete(id)) slot.scrollIntoView({ block: "nearest" });
   }
 
   /** See that the kernel sends what this mount shows. */
@@ -108,7 +112,9 @@ export class Screen {
   #host(id: string): Host {
     return {
       stop: () => this.#send({ type: "stop", view: id }),
-      inspect: (node) => this.#send({ type: "inspect", view: id, node }),
+      inspect: (node, seq) => this.#send({ type: "inspect", view: id, node, ...(seq === undefined ? {} : { seq }) }),
+      moment: (seq) => this.#send({ type: "moment", view: id, seq }),
+      fork: (seq) => this.#fork(id, seq),
       now: () => Date.now() / 1000 - this.#skew,
     };
   }
@@ -122,8 +128,14 @@ export class Screen {
     if (message.type === "snapshot") this.#load(message);
     else if (message.type === "closed") this.#reopen(message.view);
     else if (message.type === "patch") for (const [id, patch] of Object.entries(message.views)) this.#apply(id, patch);
-    else if (message.type === "details")
-      for (const mount of this.#followed.get(message.view)?.mounts ?? []) mount.view?.inspect?.(message.details);
+    else for (const { view } of this.#followed.get(message.view)?.mounts ?? []) if (view) answer(view, message);
+    // The reader who asked for a run is shown where it is; those at other pages are left where they are.
+    if (message.type === "forked" && this.#forking.delete(message.view)) this.#awaited.add(message.fork);
+  }
+
+  #fork(id: string, seq: number): void {
+    this.#forking.add(id);
+    this.#send({ type: "fork", view: id, seq });
   }
 
   #load({ view, data, seq }: Extract<FromKernel, { type: "snapshot" }>): void {
@@ -178,6 +190,14 @@ export class Screen {
     if (this.#gone || document.hidden) return;
     for (const { mounts } of this.#followed.values()) for (const mount of mounts) if (mount.isShown) mount.view?.tick?.();
   }
+}
+
+/** Hand on what a view asked for. */
+function answer(view: View<never>, message: Extract<FromKernel, { type: "details" | "moment" | "forked" | "refused" }>): void {
+  if (message.type === "details") view.inspect?.(message.details, message.seq ?? null);
+  else if (message.type === "forked") view.forked?.();
+  else if (message.type === "refused") view.forked?.(message.message);
+  else if (message.data) view.moment?.(message.seq, message.data);
 }
 
 /** Most changes of the page are not about slots; these are cheap to tell apart. */

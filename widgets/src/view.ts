@@ -1,6 +1,6 @@
 // What a view is to the page that holds it, and what it may ask in return.
 
-import type { Details } from "./protocol";
+import type { Details, Past } from "./protocol";
 
 /** What changed since the last painting. */
 export interface Change {
@@ -18,7 +18,11 @@ export interface View<State> {
   /** Time has passed. */
   tick?(): void;
   /** What was asked for with `inspect`. */
-  inspect?(details: Details): void;
+  inspect?(details: Details, seq: number | null): void;
+  /** What was asked for with `moment`. */
+  moment?(seq: number, past: Past): void;
+  /** What was asked for with `fork` is there, or cannot be, and why. */
+  forked?(refusal?: string): void;
   /** The kernel is gone: say so, and keep what is shown. */
   close(): void;
 }
@@ -26,7 +30,12 @@ export interface View<State> {
 /** What a view may ask of the kernel. */
 export interface Host {
   stop(): void;
-  inspect(node: string): void;
+  /** A node now, or after the first `seq` events. */
+  inspect(node: string, seq?: number): void;
+  /** The run after its first `seq` events. */
+  moment(seq: number): void;
+  /** Another run, from that place on. */
+  fork(seq: number): void;
   /** The kernel's clock, in seconds. */
   now(): number;
 }

@@ -6,13 +6,13 @@ const item = (number: number, changes: Partial<Item> = {}): Item => ({ item: num
 const many = (count: number) => Array.from({ length: count }, (_, index) => item(index + 1));
 
 function details(items: Item[], total = items.length, changes: Partial<Details> = {}): Details {
-  const nothing = { reason: null, input: { type: "list[File]", text: "[]" }, output: null, prompt: null, reply: null, tools: [], attempts: [], facts: [], error: null };
+  const nothing = { before: 3, reason: null, input: { type: "list[File]", text: "[]" }, output: null, prompt: null, reply: null, tools: [], attempts: [], facts: [], error: null };
   return { node: "read", title: "read", kind: "each", status: "running", path: "desk › read", ...nothing, items, items_total: total, ...changes };
 }
 
 let inspector: Inspector;
 beforeEach(() => {
-  inspector = new Inspector();
+  inspector = new Inspector(() => undefined);
   document.body.replaceChildren(inspector.root);
 });
 

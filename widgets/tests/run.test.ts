@@ -35,6 +35,7 @@ const DETAILS: Details = {
   title: "write",
   kind: "step",
   status: "running",
+  before: 4,
   path: "desk › write",
   reason: null,
   input: { type: "Question", text: "{}" },
@@ -123,7 +124,7 @@ test("arrow keys walk along the edges, Enter selects and Escape lets go", async 
 test("the inspector offers only tabs that have content", async () => {
   await show(run());
   press(find('[data-node="write"]'), " ");
-  page.model.tell({ type: "details", view: "a", node: "write", details: DETAILS });
+  page.model.tell({ type: "details", view: "a", node: "write", seq: null, details: DETAILS });
   const inspector = find('[aria-label="Inspector"]');
   expect(inspector.hidden).toBe(false);
   expect([...inspector.querySelectorAll("[role=tab]")].map((tab) => tab.textContent)).toEqual(["Input"]);
@@ -208,7 +209,7 @@ test("hostile text is text, wherever it stands", async () => {
   tab("Conversation").click();
   press(find('[data-node="plan"]'), "Enter");
   const value = { type: evil, text: evil };
-  page.model.tell({ type: "details", view: "a", node: "plan", details: { ...DETAILS, node: "plan", input: value, output: value, error, path: evil } });
+  page.model.tell({ type: "details", view: "a", node: "plan", seq: null, details: { ...DETAILS, node: "plan", input: value, output: value, error, path: evil } });
   await settled();
   expect(document.body.querySelectorAll("script, img, a, iframe, [onerror]")).toHaveLength(0);
   expect("hurt" in window).toBe(false);

@@ -56,7 +56,8 @@ class Run(Record, Generic[O]):
         self.log = log
         self.loop = context.loop
         self._name, self._kind = runnable.name, runnable.kind
-        self._runnable = runnable
+        self.runnable = runnable
+        """What was run; a fork runs it again."""
         self._graph = details.get("graph") or runnable.graph()
         self._context = context
         self._ended = _Outcome[O](context.loop)
@@ -239,7 +240,7 @@ class Run(Record, Generic[O]):
             >>> run.fork(edit={"double": 100}).wait()
             101
         """
-        return self._runnable.fork(self, at=at, edit=edit, timeout=timeout, keys=keys)
+        return self.runnable.fork(self, at=at, edit=edit, timeout=timeout, keys=keys)
 
     async def _wait(self) -> O:
         beat = _Heartbeat(asyncio.get_running_loop()) if bridge.in_kernel() else None

@@ -51,6 +51,7 @@ def details(events: Sequence[Event], node: str) -> Details | None:
         title=part["title"],
         kind=part["kind"],
         status=state["status"],
+        before=_before(events, own),
         path=" › ".join([*above, *node.split("/")]),
         reason=state["reason"],
         input=_input(inside, started),
@@ -66,6 +67,13 @@ def details(events: Sequence[Event], node: str) -> Details | None:
     if items:
         found["items"], found["items_total"] = _shown(items), len(items)
     return found
+
+
+def _before(events: Sequence[Event], own: str | None) -> int | None:
+    """Return the place in the log just before a span began, for a fork in which it runs anew."""
+    begun = next((event for event in events if event.span == own), None)
+    # The first event of a run is the run itself: nothing comes before it, and nothing had ended with it.
+    return None if begun is None else max(begun.seq - 1, 1)
 
 
 def _attempts(inside: list[Event], own: str | None, state: NodeState) -> list[Attempt]:
