@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from quire.core.errors import DefinitionError
 from quire.views import words
 from quire.views.files import described, entitled
 from quire.views.layout import around
+from quire.views.paper import image
 from quire.views.picture import Picture, graph_picture, graph_svg
 from quire.views.prose import (
     about,
@@ -113,7 +113,7 @@ def run_html(
     if head["error"]:
         parts.append(_error_html(head["error"]))
     if graph["nodes"]:
-        parts.append(_picture(svg or graph_svg(graph, nodes, head), summary(graph, nodes)))
+        parts.append(image(svg or graph_svg(graph, nodes, head), summary(graph, nodes)))
         parts.append(_folded(words.count(len(graph["nodes"]), "node"), f"<pre>{safe(graph_text(graph, nodes))}</pre>"))
     if messages:
         parts.append(_folded(words.count(len(messages), "message"), conversation_html(head, messages)))
@@ -133,7 +133,7 @@ def flow_html(head: FlowHead, graph: Graph, svg: str | None = None) -> str:
     types = f"{safe(head['input'])} → {safe(head['output'])}"
     parts = [f"<p><b>{safe(head['name'])}</b> not run yet<br>{safe(head['kind'])} <code>{types}</code></p>"]
     if graph["nodes"]:
-        parts.append(_picture(svg or graph_svg(graph), summary(graph)))
+        parts.append(image(svg or graph_svg(graph), summary(graph)))
         parts.append(_folded(words.count(len(graph["nodes"]), "node"), f"<pre>{safe(graph_text(graph))}</pre>"))
     parts.append(f"<p>{safe(head['checks'])}<br><code>{safe(head['example'])}</code></p>")
     return "\n".join(parts)
@@ -202,11 +202,6 @@ def _error_html(error: RunError) -> str:
     where = f"<p><b>{safe(error['type'])}</b> in {safe(error['path'])}</p>"
     trace = f"<pre>{safe(error['traceback'] or error['message'])}</pre>"
     return where + trace + (f"<p>{safe(error['remedy'])}</p>" if error["remedy"] else "")
-
-
-def _picture(svg: str, told: str) -> str:
-    data = b64encode(svg.encode()).decode()
-    return f'<img alt="{safe(told)}" src="data:image/svg+xml;base64,{data}" style="max-width:100%">'
 
 
 def _folded(summary: str, inside: str) -> str:
