@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from quire import Agent, Pipeline, Step, Tool
-from quire.events import Delta, Requested, Started
+from quire.events import Delta, Forked, Requested, Started, Succeeded
 from quire.testing import ScriptedModel, ToolUse
 from quire.views.details import details
 from quire.views.live import RunFold
@@ -166,3 +166,34 @@ def test_the_inspector_knows_what_was_never_reached():
         run.wait()
     skipped = details(run.past, "write")
     assert (skipped["status"], skipped["reason"], skipped["input"]) == ("skipped", "needs `plan`, which failed", None)
+
+
+def test_a_fork_has_taken_as_long_as_its_work_and_not_the_days_between():
+    fold = RunFold()
+    told = {"run": "2", "parent": None, "span": "1"}
+    fold.apply(Started(seq=1, at=10.0, name="both", of="pipeline", **told))
+    fold.apply(Forked(seq=2, at=11.0, source="1", **told))
+    assert fold.head()["source"] == "1"
+    fold.apply(Started(seq=3, at=90_011.0, run="2", span="3", parent="1", name="second", of="step"))
+    fold.apply(Succeeded(seq=4, at=90_013.0, **told))
+    head = fold.head()
+    assert (head["started_at"], head["ended_at"]) == (90_010.0, 90_013.0)
+
+
+async def test_the_inspector_tells_where_a_fork_would_begin_a_node_anew():
+    @Step
+    async def first(n: int) -> str:
+        return str(n)
+
+    @Step
+    async def second(text: str) -> float:
+        return float(text)
+
+    run = Pipeline(first, second, name="both").start(1)
+    await run
+    begun = {event.name: event.seq for event in run.past if isinstance(event, Started)}
+    assert details(run.past, "second")["before"] == begun["second"] - 1
+    assert details(run.past[: begun["second"] - 1], "second")["before"] is None
+    fork = run.fork(at=details(run.past, "second")["before"])
+    assert await fork == 1.0
+    assert [event.name for event in fork.past if isinstance(event, Started)] == ["both", "first", "second"]

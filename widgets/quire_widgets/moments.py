@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal, TypedDict
 
-from quire.core.events import Event, Failed
+from quire.core.events import Event, Failed, Forked
 from quire.views.live import RunFold
 
 __all__ = ["Moments", "Ticks"]
@@ -45,11 +45,9 @@ class Moments:
 
     def _between(self, start: int, stop: int) -> Ticks:
         past = self._past[:stop]
-        # Whole milliseconds are counted from the first event, so that rounding does not add up.
-        moments = [round((event.at - past[0].at) * 1000) for event in past[max(start - 1, 0) :]]
-        steps = [later - earlier for earlier, later in pairwise(moments)]
+        steps = [_step(past[0].at, before, event) for before, event in pairwise(past[max(start - 1, 0) :])]
         marks = [(event.seq, _MARKS[event.kind]) for event in past[start:] if _is_marked(event)]
-        return Ticks(times=steps if start else [*moments[:1], *steps], marks=marks)
+        return Ticks(times=steps if start or not past else [0, *steps], marks=marks)
 
     def at(self, seq: int) -> dict[str, Any]:
         """Return what the run's views showed after its first `seq` events; the graph is always the same."""
@@ -64,6 +62,13 @@ class Moments:
     def up_to(self, seq: int | None) -> Sequence[Event]:
         """Return the first `seq` events, or all of them."""
         return self._past if seq is None else self._past[:seq]
+
+
+def _step(begun: float, before: Event, event: Event) -> int:
+    if isinstance(before, Forked):  # what was taken over may be days old
+        return 0
+    # Whole milliseconds are counted from the first event, so that rounding does not add up.
+    return round((event.at - begun) * 1000) - round((before.at - begun) * 1000)
 
 
 def _is_marked(event: Event) -> bool:

@@ -29,6 +29,7 @@ export class RunHead {
   readonly #reason = html("span", { class: "soft" });
   readonly #kind = html("span");
   readonly #run = html("span", { class: "mono" });
+  readonly #source = html("span");
   readonly #done = html("span");
   readonly #elapsed = html("dd");
   readonly #tokens = html("dd");
@@ -45,7 +46,7 @@ export class RunHead {
     this.#stop = html("button", { type: "button", "aria-label": "Stop run", onclick: stop }, icon("stop"), "Stop");
     const stat = (label: string, value: HTMLElement) => html("div", { class: "stat" }, html("dt", {}, label), value);
     const figures = [stat("elapsed", this.#elapsed), stat("tokens", this.#tokens), stat("cost", this.#cost)];
-    this.root = cardHead([this.#title, this.#status, this.#tags, this.#reason], [this.#kind, this.#run, this.#done], figures, this.#stop);
+    this.root = cardHead([this.#title, this.#status, this.#tags, this.#reason], [this.#kind, this.#run, this.#source, this.#done], figures, this.#stop);
   }
 
   /** Show how a run stands, or stood at a past moment; Stop is for the run as it is. */
@@ -56,6 +57,7 @@ export class RunHead {
     say(this.#reason, head.reason ?? "");
     say(this.#kind, head.kind);
     say(this.#run, `run ${head.short}`);
+    say(this.#source, head.source ? `forked from ${head.source.slice(-4)}` : "");
     say(this.#done, head.total > 1 ? `${words.whole(head.done)} of ${words.whole(head.total)} nodes done` : "");
     say(this.#tokens, words.tokens(tokenSum(head)));
     this.#cost.replaceChildren(...spent(head));

@@ -1,5 +1,7 @@
 // What the kernel and the page say to each other. Numbers travel raw; the reader's side formats them.
 
+import type { Answer, Ask, SessionsPatch, SessionsSnapshot } from "./browsing";
+
 export type Status = "pending" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled";
 
 export interface Failure {
@@ -30,6 +32,8 @@ export interface Head {
   total: number;
   error: Failure | null;
   reason: string | null;
+  /** The run that it was forked from. */
+  source?: string;
 }
 
 export type Fields = [name: string, type: string][];
@@ -241,10 +245,10 @@ export interface AgentSnapshot {
   reach: Fields;
 }
 
-export type Snapshot = RunSnapshot | FlowSnapshot | AgentSnapshot;
+export type Snapshot = RunSnapshot | FlowSnapshot | AgentSnapshot | SessionsSnapshot;
 
 /** What changed in one view since the batch before; `seq` counts up by one. */
-export interface Patch {
+export interface Patch extends SessionsPatch {
   seq: number;
   head?: Head;
   nodes?: NodeState[];
@@ -294,7 +298,8 @@ export type ToKernel =
   | { type: "open" | "close" | "stop" | "resync"; view: string }
   // A node now, or after the first `seq` events; the whole run then; another run from there on.
   | { type: "inspect"; view: string; node: string; seq?: number }
-  | { type: "moment" | "fork"; view: string; seq: number };
+  | { type: "moment" | "fork"; view: string; seq: number }
+  | { type: "sessions"; view: string; ask: Ask & { by: string } };
 
 /** `now` is the kernel's clock; with it, elapsed times are right on a page whose clock differs. */
 export type FromKernel = { now?: number } & (
@@ -306,6 +311,7 @@ export type FromKernel = { now?: number } & (
   | { type: "forked"; view: string; fork: string }
   // What was asked for cannot be done, and why.
   | { type: "refused"; view: string; message: string }
+  | { type: "sessions"; view: string; said: Answer }
   // The answer to `close`, for the other pages of this kernel: who still shows the view opens it again.
   | { type: "closed"; view: string }
 );

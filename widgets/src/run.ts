@@ -114,7 +114,7 @@ export class RunView implements View<RunState> {
 
   /** The kernel's clock, or where it stood at the past moment. */
   #time(): number {
-    return this.#past ? (this.#now.head.started_at ?? 0) + this.#past.at : this.#host.now();
+    return this.#past ? (this.#past.state.head.started_at ?? 0) + this.#past.at : this.#host.now();
   }
 
   #length(): number | null {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from quire.core.events import Asked, Cancelled, Event, Failed, Requested, Responded, Resumed, Started, Succeeded
+from quire.core.events import Asked, Cancelled, Event, Failed, Forked, Requested, Responded, Resumed, Started, Succeeded
 from quire.views.nodes import NodesFold, first_line
 from quire.views.questions import QuestionsFold, Standing
 from quire.views.shapes import Graph, Head, Patch, RunError, RunSnapshot, Status
@@ -54,6 +54,8 @@ class RunFold:
         self._standing = Standing()
         self._root: str | None = None
         self._failures: dict[str, Failed] = {}
+        self._forked_at: float | None = None
+        """When that had happened which was taken over, until something happens anew."""
         self._seq = 0
 
     def expect(self, name: str, kind: str, run: str, graph: Graph) -> None:
@@ -113,13 +115,15 @@ class RunFold:
 
     # The fold
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:  # noqa: C901 - one case a kind is the plainest way to write it
         """Take one more event into account."""
         if self._root is None and isinstance(event, Started):
             self._root = event.span
             graph = cast("Graph", event.graph or self._nodes.graph)
             self.expect(event.name, event.of, event.run, graph)
             self._set(status="running", started_at=event.at)
+        if self._forked_at is not None:
+            self._go_on(event.at - self._forked_at)
         self._nodes.apply(event)
         self._talk.apply(event)
         self._standing.apply(event)
@@ -130,6 +134,9 @@ class RunFold:
                 self._set(status="succeeded", ended_at=event.at)
             case Resumed() if event.span == self._root:
                 self._set(status="running", ended_at=None, error=None, reason=None)
+            case Forked():
+                self._forked_at = event.at
+                self._set(source=event.source)
             case Failed():
                 self._failed(event)
             case Cancelled() if event.span == self._root:
@@ -153,6 +160,12 @@ class RunFold:
         status: Status = "waiting" if self._root in still else "running"
         if status != self._head["status"]:
             self._set(status=status)
+
+    def _go_on(self, gap: float) -> None:
+        """Leave out the time, maybe days, between what was taken over from another run and what is done anew."""
+        self._forked_at = None
+        self._talk.pass_over(gap)
+        self._set(started_at=(self._head["started_at"] or 0.0) + gap)
 
     def _failed(self, event: Failed) -> None:
         if event.usage is not None:

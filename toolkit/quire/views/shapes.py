@@ -214,6 +214,8 @@ class Head(TypedDict):
     """Nodes in all."""
     error: RunError | None
     reason: str | None
+    source: NotRequired[str]
+    """The run that it was forked from."""
     questions: list[Question]
     """Those that are open and those that were answered, the oldest first."""
 

@@ -111,6 +111,10 @@ class TalkFold:
         self._root, self._began = event.span, event.at
         self._put(_message("input", "you", "person", "person", at=0.0, parts=self._brought(event.input)))
 
+    def pass_over(self, gap: float) -> None:
+        """Leave out a time in which nothing happened."""
+        self._began += gap
+
     def _brought(self, value: Any) -> list[Part]:
         """Return what came in: words and files in their order, or data and the files in it."""
         parts = spoken(value)
