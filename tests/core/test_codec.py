@@ -54,6 +54,7 @@ values: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, Any]: st.dictionaries(words, payloads, max_size=3),
     dict[str, Any] | None: st.none() | st.dictionaries(words, payloads, max_size=3),
     dict[str, str]: st.dictionaries(words, words, max_size=3),
+    dict[str, int]: st.dictionaries(words, st.integers(0), max_size=3),
     tuple[str, ...]: st.lists(words, max_size=3).map(tuple),
     tuple[Any, ...]: st.lists(payloads, max_size=3).map(tuple),
     tuple[File, ...]: several,

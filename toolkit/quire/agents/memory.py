@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
@@ -19,13 +19,13 @@ from quire.agents import compact, notes
 from quire.agents.browsing import Browser
 from quire.agents.order import in_order
 from quire.agents.sessions import Session, add, all_sessions, kept, read, stream_of, tell
+from quire.agents.sitting import Sitting, beginning
 from quire.agents.tool import Tool
 from quire.core.errors import DefinitionError, SessionError, UnknownCheckpoint
-from quire.core.events import Branched, Checkpointed, Compacted, Continued, Recalled, Remembered, Responded
+from quire.core.events import Branched, Checkpointed, Compacted, Continued, Recalled
 from quire.core.messages import Message
 from quire.core.ports import Store
 from quire.core.settings import settings
-from quire.core.usage import Usage
 from quire.run import bridge, runtime
 from quire.run.context import Context
 from quire.run.run import check_session
@@ -35,7 +35,7 @@ from quire.views.session import Place, SessionFold
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Memory", "Sitting", "browser"]
+__all__ = ["Memory", "browser"]
 
 _CACHED = 256
 """Sessions that one memory holds in this process, those used last; the others are read again."""
@@ -99,18 +99,16 @@ class Memory:
         session = context.session or agent
         async with in_order(self.store, stream_of(session)):
             fold = await self._read(session)
-            branch, through = _beginning_of(fold, context)
-            line = fold.line(branch)
-            line = line if through == len(fold.events) else line.upto(Place(session, through))
-            shown = line.shown(self.window)
-            sitting = Sitting(agent, fold, branch, shown, context, add=self._add)
+            begun = beginning(fold, context)
+            shown = begun.line(fold).shown(self.window)
+            sitting = Sitting(agent, fold, begun, shown, context, add=self._add)
             context.log.emit(
                 Recalled,
                 context.span,
                 context.parent,
                 session=session,
-                branch=branch,
-                through=through,
+                branch=begun.branch,
+                through=begun.place.seq,
                 messages=len(shown),
             )
             yield sitting
@@ -125,7 +123,7 @@ class Memory:
         """
         _check_name("checkpoint", name)
         async with self._alone(session) as fold:
-            await self._add(fold, lambda now: {"kind": Checkpointed, "branch": now.head, "name": name})
+            await self._add(fold, lambda now: [{"kind": Checkpointed, "branch": now.head, "name": name}])
 
     async def restore(self, session: str, name: str | int | Place, *, branch: str | None = None) -> None:
         """Let a session go on from a checkpoint, or from a place by its `seq` in the table of messages.
@@ -140,7 +138,7 @@ class Memory:
         async with self._alone(session) as fold:
             place = _place(fold, name)
             wanted = branch or (name if isinstance(name, str) else f"from {place.seq}")
-            await self._add(fold, lambda now: {**_beginning(_unused(wanted, now), place), "kind": Branched})
+            await self._add(fold, lambda now: [{**_beginning(_unused(wanted, now), place), "kind": Branched}])
 
     async def fork(self, session: str, into: str, at: str | int | Place | None = None) -> None:
         """Let a new session go on from where another one is, or from one of its checkpoints or places.
@@ -159,12 +157,12 @@ class Memory:
                 raise _exists(into)
             # First the place is held, so that nobody deletes it before it is gone on from.
             origin = fold if place.session == session else await self._read(place.session)
-            await self._add(origin, lambda _: {"kind": Continued, "into": into, "to": place.seq})
+            await self._add(origin, lambda _: [{"kind": Continued, "into": into, "to": place.seq}])
 
-            def begin(now: SessionFold) -> dict[str, Any]:
+            def begin(now: SessionFold) -> list[dict[str, Any]]:
                 if now.events:
                     raise _exists(into)
-                return {**_beginning("main", place), "kind": Branched}
+                return [{**_beginning("main", place), "kind": Branched}]
 
             await add(self.store, SessionFold(into, {**origin.origins, place.session: origin}), begin)
 
@@ -207,7 +205,7 @@ class Memory:
                 message = f"{name} summed up session {session!r} with no word."
                 raise SessionError(message, remedy="Let another model or function do it: by=...")
             fields = {"kind": Compacted, "branch": branch, "hidden": hidden, "summary": summary, "by": name}
-            await self._add(fold, lambda _: fields)
+            await self._add(fold, lambda _: [fields])
             return summary
 
     async def delete(self, session: str) -> None:
@@ -277,7 +275,7 @@ class Memory:
     async def _kept(self, session: str) -> SessionFold:
         return self._remember(await kept(self.store, session, self._cached(session)))
 
-    async def _add(self, fold: SessionFold, make: Callable[[SessionFold], dict[str, Any] | None]) -> None:
+    async def _add(self, fold: SessionFold, make: Callable[[SessionFold], list[dict[str, Any]]]) -> None:
         self._remember(await add(self.store, fold, make))
 
     def _cached(self, session: str) -> SessionFold | None:
@@ -290,82 +288,6 @@ class Memory:
         if len(self._folds) > _CACHED:
             self._folds.popitem(last=False)
         return fold
-
-
-def _beginning_of(fold: SessionFold, context: Context) -> tuple[str, int]:
-    """Return the branch and the place that a turn goes on from: if its run broke off, the same as before."""
-    taken = fold.turn_of(context.run, context.span)
-    if taken is not None:  # the run broke off between keeping the turn and telling so
-        return taken.branch, taken.seq - 1
-    if context.log.recall is not None:
-        for event in reversed(context.log.events):
-            if isinstance(event, Recalled) and event.span == context.span and event.branch in fold.lines:
-                return event.branch, event.through
-    return fold.head, len(fold.events)
-
-
-class Sitting:
-    """A turn that is going on in a session."""
-
-    def __init__(
-        self,
-        agent: str,
-        fold: SessionFold,
-        branch: str,
-        messages: Sequence[Message],
-        context: Context,
-        *,
-        add: Callable[..., Any],
-    ) -> None:
-        self.messages = messages
-        """What the model is shown of the conversation so far."""
-        self._agent = agent
-        self._fold = fold
-        self._branch = branch
-        self._context = context
-        self._add = add
-        self._begun = len(context.log.events)
-
-    async def keep(self, said: tuple[Message, ...]) -> None:
-        """Add the turn to the session, on the branch on which it began."""
-        await self._add(self._fold, partial(self._turn, said))
-
-    def _turn(self, said: tuple[Message, ...], now: SessionFold) -> dict[str, Any] | None:
-        context = self._context
-        if now.turn_of(context.run, context.span) is not None:
-            return None
-        replies = [
-            event
-            for event in context.log.events[self._begun :]
-            if isinstance(event, Responded) and event.parent == context.span
-        ]
-        usages, costs = [reply.usage for reply in replies], [reply.cost_usd for reply in replies]
-        # The branch is gone if somebody deleted the session in the meantime.
-        branch = self._branch if self._branch in now.lines else now.head
-        return {
-            "kind": Remembered, "run": context.run, "span": context.span, "branch": branch, "agent": self._agent,
-            "turn": said, "usage": _total([usage for usage in usages if usage is not None]),
-            "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
-            "simulated": any(reply.simulated for reply in replies),
-        }  # fmt: skip
-
-
-def _total(usages: Sequence[Usage]) -> Usage | None:
-    """Return what calls consumed, as far as they say."""
-    if not usages:
-        return None
-
-    def total(name: str) -> int | None:
-        counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
-        return sum(counts) if counts else None
-
-    return Usage(
-        input_tokens=total("input_tokens") or 0,
-        output_tokens=total("output_tokens") or 0,
-        cached_input_tokens=total("cached_input_tokens"),
-        cache_write_tokens=total("cache_write_tokens"),
-        reasoning_tokens=total("reasoning_tokens"),
-    )
 
 
 def browser(store: Store | str | None = None) -> Browser:

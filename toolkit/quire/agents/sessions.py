@@ -1,7 +1,8 @@
 """Where sessions are kept: each is a stream, `sessions/<name>`, that is only ever added to.
 
-A turn is one event, written in one append, so that a crash leaves all of it or nothing. Two who write at the
-same time are told apart by the store; whoever is second reads what the first has added, and adds after it.
+A turn is one event, written in one append, so that a crash leaves all of it or nothing; where it opens a branch,
+that is written in the same one. Two who write at the same time are told apart by the store; whoever is second reads
+what the first has added, and adds after it.
 """
 
 from __future__ import annotations
@@ -127,32 +128,34 @@ async def kept(store: Store, session: str, known: SessionFold | None = None) -> 
     return fold
 
 
-async def add(store: Store, fold: SessionFold, make: Callable[[SessionFold], dict[str, Any] | None]) -> SessionFold:
-    """Add an event at the end of a session, after whatever others have added, and return all of it.
+async def add(store: Store, fold: SessionFold, make: Callable[[SessionFold], list[dict[str, Any]]]) -> SessionFold:
+    """Add events at the end of a session, after whatever others have added, and return all of it.
 
-    `make` returns the event's fields, with its kind as `kind`, or `None` if nothing is to be added.
+    `make` returns the fields of each, with its kind as `kind`; they are all added at once, or none is.
     """
     while True:
-        fields = make(fold)
-        if fields is None:
+        events = [_event(fold, place, **fields) for place, fields in enumerate(make(fold), len(fold.events) + 1)]
+        if not events:
             return fold
-        event = _event(fold, **fields)
         try:
-            await store.append(stream_of(fold.session), [event], len(fold.events))
+            await store.append(stream_of(fold.session), events, len(fold.events))
         except StreamConflict:
             fold = await read(store, fold.session, fold)
         else:
             with _folding:
-                fold.apply(event)
+                for event in events:
+                    fold.apply(event)
             tell(fold.session)
             return fold
 
 
-def _event(fold: SessionFold, *, kind: type[Event], run: str | None = None, span: str = "", **fields: Any) -> Event:
+def _event(
+    fold: SessionFold, seq: int, *, kind: type[Event], run: str | None = None, span: str = "", **fields: Any
+) -> Event:
     here = bridge.living_context()
     run = (here.run if here else "") if run is None else run
     at = max(time.time(), fold.events[-1].at if fold.events else 0.0)
-    return kind(seq=len(fold.events) + 1, at=at, run=run, span=span, parent=None, **fields)
+    return kind(seq=seq, at=at, run=run, span=span, parent=None, **fields)
 
 
 def follow(hear: Callable[[str], None]) -> Callable[[], None]:

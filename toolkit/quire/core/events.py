@@ -188,6 +188,10 @@ class Forked(Event):
     """The place in that run's log after which nothing was taken; `None` for its whole log."""
     edited: dict[str, str] = field(default_factory=dict[str, str])
     """What was given another output or input, by name: the span in which it is."""
+    sessions: dict[str, int] = field(default_factory=dict[str, int])
+    """Where the turns that are taken anew had begun, by session: the place of the first of them, as it was recalled."""
+    branches: dict[str, str] = field(default_factory=dict[str, str])
+    """The branch on which that was, by session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +335,7 @@ class Recalled(Event):
     session: str
     branch: str
     through: int
-    """The place of the last event in the session's stream that was known; 0 if there was none."""
+    """The place in the session's stream of the last event that was known of what is recalled; 0 if there was none."""
     messages: int
     """How many messages it was shown."""
 
@@ -410,6 +414,8 @@ class Branched(Event):
     """The session in which that place is: another one at the beginning of a fork, otherwise usually its own."""
     to: int
     """The place: that of the last event that belongs to the branch."""
+    head: bool = True
+    """Whether the session goes on with it from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,9 @@ class Recall:
     def __init__(self, past: Sequence[Event]) -> None:
         self.forked = bool(past) and isinstance(past[-1], Forked)
         """Whether nobody has gone on with it yet since it was forked: then nothing had broken off."""
-        self.edited = frozenset(s for e in past if isinstance(e, Forked) for s in e.edited.values())
+        self.fork = next((event for event in past if isinstance(event, Forked)), None)
+        """How it was forked from another run, if it was."""
+        self.edited = frozenset(() if self.fork is None else self.fork.edited.values())
         """Spans that somebody gave another output."""
         self.last = max((int(event.span) for event in past if event.span.isdecimal()), default=0)
         """The highest number of a span."""
@@ -112,7 +114,7 @@ class Recall:
 
     def unsettled(self, span: str) -> bool:
         """Whether a tool was about to work there, and nobody knows whether it has."""
-        return span in self._unsettled
+        return span in self._unsettled and not self.forked
 
     def rescued(self, span: str) -> Rescued | None:
         """Return who took the place of what failed there."""

@@ -15,10 +15,13 @@ from typing import Any
 from quire.core.contents import named
 from quire.core.errors import DefinitionError
 from quire.core.events import (
+    Answered,
+    Asked,
     Called,
     Event,
     Failed,
     Forked,
+    Recalled,
     Requested,
     Responded,
     Resumed,
@@ -39,6 +42,8 @@ __all__ = ["forked"]
 
 _OPEN = {"step", "tool"}
 """Kinds whose parts follow from each other in a way that no drawing shows."""
+_KEPT = (Started, Spread, Called, Requested, Responded, Returned, Asked, Answered)
+"""What is taken over of something that had not ended well."""
 
 
 def forked(record: Record, run: str, *, at: int | None, edit: Mapping[str, Any], graph: Graph) -> list[Event]:
@@ -58,13 +63,33 @@ def forked(record: Record, run: str, *, at: int | None, edit: Mapping[str, Any],
             message = f"Everything depends on the input, so `{others[0]}` would run anew after it was edited."
             raise DefinitionError(message, remedy="Edit the one or the other.")
         kept: list[Event] = [replace(root, input=plain(edit["input"]))]
-        edited = {"input": root.span}
+        edited, whole = {"input": root.span}, frozenset[str]()
     else:
         branch = _Branch(past, root, edit)
-        kept, edited = branch.events(), branch.edited
-    mark = Forked(seq=0, at=root.at, run=run, span=root.span, parent=None, source=record.id, upto=at, edited=edited)
+        kept, edited, whole = branch.events(), branch.edited, branch.whole
+    again = _taken_anew(record.past, whole)
+    mark = Forked(
+        seq=0, at=kept[-1].at, run=run, span=root.span, parent=None, source=record.id, upto=at, edited=edited,
+        sessions={session: through for session, (_, through) in again.items()},
+        branches={session: branch for session, (branch, _) in again.items()},
+    )  # fmt: skip
     opened = replace(root, graph=root.graph or dict(graph))
-    return [_renewed(event, run, seq, opened) for seq, event in enumerate([*kept, replace(mark, at=kept[-1].at)], 1)]
+    return [_renewed(event, run, seq, opened) for seq, event in enumerate([*kept, mark], 1)]
+
+
+def _taken_anew(past: Sequence[Event], whole: frozenset[str]) -> dict[str, tuple[str, int]]:
+    """Return where the first turn began that is taken anew, by session: its branch, and the place in the session."""
+    found: dict[str, tuple[str, int]] = {}
+    inherited: dict[str, tuple[str, int]] = {}
+    for event in past:
+        if isinstance(event, Forked):
+            inherited = {session: (event.branches[session], place) for session, place in event.sessions.items()}
+        elif isinstance(event, Recalled):
+            inherited.pop(event.session, None)
+            if event.span not in whole:
+                found.setdefault(event.session, (event.branch, event.through))
+    # A fork that had not come as far as its own turns hands on where they would have begun.
+    return {**inherited, **found}
 
 
 def _renewed(event: Event, run: str, seq: int, root: Started) -> Event:
@@ -106,6 +131,8 @@ class _Branch:
             if self._is_gone(span):
                 message = f"`{name}` depends on something else that was edited, and would run anew."
                 raise DefinitionError(message, remedy="Edit the last of them only.")
+        self.whole = frozenset(filter(self._is_whole, self.parents))
+        """Spans that had ended well and are taken over as they are, with everything inside."""
 
     # What depends on it
 
@@ -166,9 +193,8 @@ class _Branch:
 
     def events(self) -> list[Event]:
         """Return the events that remain, in order."""
-        whole = {span: self.is_whole(span) for span in self.parents}
-        needed = self._needed(whole)
-        return [self._changed(event) for event in self.past if self._remains(event, whole, needed)]
+        needed = self._needed()
+        return [self._changed(event) for event in self.past if self._remains(event, needed)]
 
     def _changed(self, event: Event) -> Event:
         if event.span not in self.outputs:
@@ -180,7 +206,7 @@ class _Branch:
             return replace(event, result=result, files=files, error_type=None, error=None, replayed=False)
         return event
 
-    def is_whole(self, span: str) -> bool:
+    def _is_whole(self, span: str) -> bool:
         """Whether a span is, or is inside, one that had ended well and is taken over as it is."""
         above: str | None = span
         found = False
@@ -191,25 +217,25 @@ class _Branch:
             above = self.parents.get(above)
         return found
 
-    def _needed(self, whole: Mapping[str, bool]) -> set[str]:
+    def _needed(self) -> set[str]:
         """Return the spans that are not whole, but that something hangs on that is taken over."""
-        ended = {event.span for event in self.past if isinstance(event, Responded | Returned)}
+        ended = {event.span for event in self.past if isinstance(event, Responded | Returned | Answered)}
         pairs = {span for span in ended if span not in self.touched and not self._is_gone(span)}
         needed = {self.root.span}
         for span in self.parents:
-            above = self.parents[span] if whole[span] or span in pairs else None
+            above = self.parents[span] if span in self.whole or span in pairs else None
             while above is not None and above not in needed:
                 needed.add(above)
                 above = self.parents.get(above)
         return needed | pairs
 
-    def _remains(self, event: Event, whole: Mapping[str, bool], needed: set[str]) -> bool:
+    def _remains(self, event: Event, needed: set[str]) -> bool:
         span = event.span
         if span in self.outputs:
             return isinstance(event, Started | Succeeded | Called | Returned)
-        if whole[span]:
+        if span in self.whole:
             return not isinstance(event, Resumed)
         if span in needed:
             again = isinstance(event, Returned) and span in self.touched
-            return isinstance(event, Started | Spread | Called | Requested | Responded | Returned) and not again
+            return isinstance(event, _KEPT) and not again
         return isinstance(event, Said) and event.parent in needed and not self._is_gone(span)

@@ -143,7 +143,7 @@ class SessionFold:
     def _branched(self, event: Branched) -> None:
         self.lines[event.branch] = self.line_at(Place(event.origin, event.to))
         self.begun[event.branch] = event
-        self.head = event.branch
+        self.head = event.branch if event.head else self.head
         if event.origin in self.origins and event.seq == 1:
             # A fork has the checkpoints that there were where it began.
             known = self.origins[event.origin].checkpoints.items()
@@ -165,10 +165,13 @@ class SessionFold:
         """Return the branch that an event is on."""
         return self._branches[seq - 1]
 
-    def place_of(self, branch: str) -> Place:
-        """Return the place at which a branch is now."""
-        seqs = (seq for seq in range(len(self.events), 0, -1) if self.branch_at(seq) == branch)
-        return Place(self.session, next(seqs, 0))
+    def place_of(self, branch: str, upto: int | None = None) -> Place:
+        """Return the place at which a branch is now, or was when the session had so many events."""
+        last = len(self.events) if upto is None else min(upto, len(self.events))
+        found = next((seq for seq in range(last, 0, -1) if self.branch_at(seq) == branch), None)
+        if found is None and branch in self.begun:  # it had not begun yet
+            return Place(self.begun[branch].origin, self.begun[branch].to)
+        return Place(self.session, found or 0)
 
     def turn_of(self, run: str, span: str) -> Remembered | None:
         """Return the turn that was taken there, if it has been added."""
