@@ -22,10 +22,12 @@
     ├── ToolFailed                        a tool of another program says that it failed
     │   └── ToolsUnreachable (ConnectionError)    that program could not be started or reached, or went away
     ├── Stop                              raised by a tool to end the run instead of telling the model
+    │   ├── Unanswered                    nobody is there to answer a question, or nobody did in time
     │   └── UnresolvedEffect              nobody knows whether a tool has done its work
     ├── DeadlineExceeded (TimeoutError)   the time given was used up
     ├── RunCancelled                      somebody stopped the run that was awaited
     ├── RunNotFinished                    a result was read before there was one
+    ├── AnswerRefused (ValueError)        an answer does not fit its question, or the question is not open
     ├── ProviderError                     a model's server refused, failed or vanished
     │   ├── AuthenticationError
     │   ├── QuotaExceeded
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AllFailed",
     "AmbiguousProducer",
+    "AnswerRefused",
     "AuthenticationError",
     "CassetteError",
     "CassetteMiss",
@@ -111,6 +114,7 @@ __all__ = [
     "ToolFailed",
     "ToolRoundsExceeded",
     "ToolsUnreachable",
+    "Unanswered",
     "UnknownCheckpoint",
     "UnknownField",
     "UnknownSession",
@@ -251,10 +255,21 @@ class Stop(QuireError):
     """Raised by a tool: end the run with this error instead of telling the model about it."""
 
 
+class Unanswered(Stop):
+    """A person was asked, and nobody is there to answer, or nobody did in time; `question` is its id in the run."""
+
+    def __init__(
+        self, what: str, *, where: str | None = None, remedy: str | None = None, question: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.question = question
+
+
 class UnresolvedEffect(Stop):
     """A run broke off while a tool was at work, and whether it has done it cannot be told.
 
-    `tool` is its name and `arguments` what it was called with.
+    `tool` is its name and `arguments` what it was called with. `question` is the id of what a person is asked about
+    it: `quire.load(run).answer(question, ...)` settles it, and then the run can be resumed.
     """
 
     def __init__(
@@ -265,10 +280,12 @@ class UnresolvedEffect(Stop):
         remedy: str | None = None,
         tool: str = "",
         arguments: object = None,
+        question: str | None = None,
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.tool = tool
         self.arguments = arguments
+        self.question = question
 
 
 class DeadlineExceeded(QuireError, TimeoutError):
@@ -281,6 +298,10 @@ class RunCancelled(QuireError):
 
 class RunNotFinished(QuireError):
     """A result was read while the run is still going on."""
+
+
+class AnswerRefused(QuireError, ValueError):
+    """An answer does not fit its question, or there is no such question that is open."""
 
 
 class ProviderError(QuireError):

@@ -9,7 +9,10 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["here", "is_alive", "words"]
+from quire.core.errors import StreamConflict
+from quire.core.events import Cancelled, Event, Failed, Resumed, Started, Succeeded
+
+__all__ = ["check_free", "here", "is_alive", "words"]
 
 _PROC = Path("/proc")
 
@@ -49,6 +52,21 @@ def is_alive(mark: str) -> bool | None:
 def words(mark: str) -> str:
     """Return how a reader is told of it: `process 4711`."""
     return f"process {mark.split(' ')[1]}"
+
+
+def check_free(run: str, past: list[Event]) -> None:
+    """Raise `StreamConflict` if another process is known to be at work on the run."""
+    mark: str | None = None
+    for event in past:
+        if event.span != past[0].span:
+            continue
+        if isinstance(event, Started | Resumed):
+            mark = event.process or mark
+        elif isinstance(event, Succeeded | Failed | Cancelled):
+            mark = None
+    if mark is not None and mark != here() and is_alive(mark):
+        message = f"Run {run} is being done by {words(mark)}."
+        raise StreamConflict(message, remedy=f"Let that one do it, and read it when it has ended: quire.load({run!r})")
 
 
 @cache
