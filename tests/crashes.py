@@ -1,7 +1,9 @@
 """Runs that are killed with SIGKILL at a chosen moment, and gone on with in another process.
 
 Each life of a run is a process of its own, forked from one that has imported everything and done nothing: so it is
-cheap, and as dead as any when it is killed. What tools and steps do to the world is lines in files.
+cheap, and as dead as any when it is killed. Whoever forks uses no store itself, because stores have threads and
+connections, which no child should find; so logs are read in processes of their own, too. What tools and steps do to
+the world is lines in files.
 """
 
 from __future__ import annotations
@@ -10,31 +12,44 @@ import asyncio
 import json
 import os
 import random
+import resource
 import signal
-import sqlite3
+import threading
+import time
 import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+# The stores are imported here, and pandas, so that no child has to.
+import pandas as pd  # noqa: F401
 from pydantic import BaseModel
 
+import quire.adapters.stores.file
+import quire.adapters.stores.objects
+import quire.adapters.stores.postgres
+import quire.adapters.stores.redis
+import quire.adapters.stores.sqlite  # noqa: F401
 from quire import Agent, Process, Step, Tool, current_context
-from quire.adapters.stores.file import FileStore
-from quire.adapters.stores.sqlite import SQLiteStore
-from quire.core.codec import decode
+from quire.core.codec import decode, encode
+from quire.core.ports import Store
 from quire.errors import UnresolvedEffect
 from quire.events import Event, Started, Succeeded
 from quire.run.runnable import Runnable
-from quire.run.runtime import keep_in, store
+from quire.run.runtime import keep_in, open_store, store
 from quire.testing import ScriptedModel, ToolUse
 from quire.views import tables
+from tests.adapters.stores import servers
 
 ITEMS = 8
+ANSWERED = 0.004
+"""Seconds in which a server has usually done what it was asked for."""
+FRAME = 4120
+"""Bytes by which the file beside a database grows at the least."""
 LOOKED_AT = {
     "nodes": ["node", "kind", "status", "input", "output", "item", "error_type"],
     "tools": ["node", "tool", "arguments", "result", "error_type"],
@@ -61,10 +76,35 @@ class World:
         self.counts: Counter[str] = Counter()
 
     def passes(self, what: str) -> None:
-        """Die, if this is the moment."""
+        """Die, if this is the moment; or have the server restarted that keeps the log."""
+        if self._is_due(what):
+            if what == "restart":
+                self._await_restart()
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def enters(self, grows: Grows | None, stream: str, size: int) -> None:
+        """Make sure to die in the middle of an append, if this is the moment."""
+        if not self._is_due("inside") or self.moment is None:
+            return
+        if grows is None:
+            threading.Thread(target=_die_in, args=(ANSWERED * self.moment.share,), daemon=True).start()
+        else:
+            name, more = grows(stream, size)
+            path = self.folder / name
+            _die_at((path.stat().st_size if path.exists() else 0) + int(more * self.moment.share))
+
+    def _is_due(self, what: str) -> bool:
         self.counts[what] += 1
-        if self.moment is not None and (what, self.counts[what]) == (self.moment.what, self.moment.number):
-            os.kill(os.getpid(), signal.SIGKILL)
+        return self.moment is not None and (what, self.counts[what]) == (self.moment.what, self.moment.number)
+
+    def _await_restart(self) -> None:
+        asked = self.folder / "restart"
+        self.write("restarts", "now")
+        asked.touch()
+        until = time.monotonic() + servers.PATIENCE
+        while asked.exists() and time.monotonic() < until:  # the server is not down yet
+            time.sleep(0.001)
 
     def write(self, file: str, line: str) -> None:
         """Add a line at once, or not at all."""
@@ -80,13 +120,29 @@ class World:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a process dies: at the n-th event, append, beginning or end of an effect."""
+    """When a process dies: at the n-th event; before, in or after the n-th append; before or after the n-th effect."""
 
     what: str
     number: int
+    share: float = 0.5
+    """How far it gets in an append."""
 
 
-WHATS = ("event", "append", "appended", "before", "after")
+WHATS = ("event", "append", "inside", "appended", "before", "after")
+
+
+def _die_in(seconds: float) -> None:
+    time.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at(size: int) -> None:
+    """Let the system end this process when it has written a file up to this size, and wants to write on."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
 world: World
 
 
@@ -97,28 +153,52 @@ def effect(name: str) -> None:
     world.passes("after")
 
 
-class FatalFileStore(FileStore):
-    """A folder of logs, and a process that may die before or after any of its writes."""
+Grows: TypeAlias = Callable[[str, int], tuple[str, int]]
+"""Says of an append, by its stream and size, which file it makes longer, and by how much."""
 
-    async def append(self, stream: str, events: Any, expected: int) -> None:
+
+class FatalStore:
+    """A store, and a process that may die before, in or after any of its writes."""
+
+    def __init__(self, kept: Store, grows: Grows | None) -> None:
+        self.read, self.streams, self.delete = kept.read, kept.streams, kept.delete
+        self._append = kept.append
+        self._grows = grows
+
+    async def append(self, stream: str, events: Sequence[Event], expected: int) -> None:
         world.passes("append")
-        await super().append(stream, events, expected)
+        world.passes("restart")
+        world.enters(self._grows, stream, sum(len(encode(event)) for event in events))
+        await self._append(stream, events, expected)
         world.passes("appended")
 
 
-class FatalSQLiteStore(SQLiteStore):
-    """The same in a database."""
+@dataclass(frozen=True)
+class Kept:
+    """Where runs can be kept."""
 
-    async def append(self, stream: str, events: Any, expected: int) -> None:
-        world.passes("append")
-        await super().append(stream, events, expected)
-        world.passes("appended")
+    address: Callable[[Path], str]
+    """That of a new place, for whoever has a folder for everything else."""
+    grows: Grows | None = None
+    """With this, a process dies in the middle of its own writing; else some moment after it asked a server."""
+    server: Callable[[], servers.Server] | None = None
+    """What has to be there first."""
+    restart: Callable[[servers.Server, Callable[[], object]], None] | None = None
+    """Makes the server go away and come back; does something while it is away."""
 
 
-STORES: dict[str, Callable[[Path], Any]] = {
-    "file": lambda folder: FatalFileStore(folder / "home"),
-    "sqlite": lambda folder: FatalSQLiteStore(folder / "home.db"),
+STORES = {
+    "file": Kept(lambda folder: f"file:{folder}/home", grows=lambda stream, size: (f"home/{stream}.jsonl", size)),
+    "sqlite": Kept(lambda folder: f"sqlite:///{folder}/home.db", grows=lambda *_: ("home.db-wal", 3 * FRAME)),
+    "postgres": Kept(lambda _: servers.database(), server=servers.postgres, restart=servers.restart_postgres),
+    "redis": Kept(lambda _: servers.number(), server=servers.redis, restart=servers.restart_redis),
+    "s3": Kept(lambda _: servers.bucket(), server=servers.s3, restart=servers.restart_s3),
 }
+
+
+def opened(folder: Path) -> Store:
+    """Return the store of the runs of a folder."""
+    return open_store((folder / "address").read_text())
 
 
 # What is run
@@ -325,7 +405,7 @@ def live(shape: Shape, folder: Path, moment: Moment | None, kept: str) -> Any:
 
 
 async def _live(shape: Shape, folder: Path, kept: str) -> Any:
-    with keep_in(STORES[kept](folder)):
+    with keep_in(FatalStore(opened(folder), STORES[kept].grows)):
         begun = [name for name in await store().streams("runs/") if name != _source(folder)]
         runnable = shape.make()
         if begun:
@@ -353,6 +433,7 @@ def _source(folder: Path) -> str:
 def prepared(shape: Shape, folder: Path, kept: str) -> Path:
     """Return a new folder in which a shape may run: one that is forked has run there."""
     folder.mkdir()
+    (folder / "address").write_text(STORES[kept].address(folder))
     if shape.forks:
         life(shape, folder, kept=kept)
         (folder / "effects").unlink()
@@ -362,46 +443,78 @@ def prepared(shape: Shape, folder: Path, kept: str) -> Path:
 
 def life(shape: Shape, folder: Path, moment: Moment | None = None, kept: str = "file") -> str:
     """Let a process of its own do the run; return how it ended: done, killed, or the name of an error."""
+    child = fork(folder, lambda: _whole_life(shape, folder, moment, kept))
+    if moment is not None and moment.what == "restart":
+        _restart(child, folder / "restart", kept)
+    status = ended(child)
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return "killed" if number in (signal.SIGKILL, signal.SIGXFSZ) else f"signal {number}"
+    return ("done", "failed", "unresolved")[os.WEXITSTATUS(status)]
+
+
+def _whole_life(shape: Shape, folder: Path, moment: Moment | None, kept: str) -> int:
+    try:
+        (folder / "result").write_text(json.dumps(live(shape, folder, moment, kept)))
+    except UnresolvedEffect:
+        return 2
+    return 0
+
+
+def fork(folder: Path, do: Callable[[], int]) -> int:
+    """Do something in a process of its own, which ends with what that returns; return the number of the process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which are those of a library that is done
         child = os.fork()
     if child == 0:
         ending = 1
         try:
-            try:
-                (folder / "result").write_text(json.dumps(live(shape, folder, moment, kept)))
-            except UnresolvedEffect as error:
-                (folder / "error").write_text(f"UnresolvedEffect {error.tool}")
-                ending = 2
-            else:
-                ending = 0
+            ending = do()
         except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
             (folder / "error").write_text(traceback.format_exc())
         finally:
             os._exit(ending)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return "killed" if os.WTERMSIG(status) == signal.SIGKILL else f"signal {os.WTERMSIG(status)}"
-    return ("done", "failed", "unresolved")[os.WEXITSTATUS(status)]
+    return child
+
+
+def ended(child: int) -> int:
+    """Wait for a process; return what the system says of its end."""
+    return os.waitpid(child, 0)[1]
+
+
+def _restart(child: int, asked: Path, kept: str) -> None:
+    """Restart the server when the child asks for it; come back also when that has ended without."""
+    while not asked.exists():
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.002)
+    restarted(kept, asked.unlink)
+
+
+def restarted(kept: str, meanwhile: Callable[[], object] = bool) -> None:
+    """Restart the server of a store; only the process that started it can."""
+    place = STORES[kept]
+    if place.server is not None and place.restart is not None:
+        place.restart(place.server(), meanwhile)
 
 
 def log_of(folder: Path) -> list[Event]:
-    """Return the log of a folder's run, read past the stores: they have threads, with which nobody should fork."""
-    source, database = _source(folder), folder / "home.db"
-    if not database.exists():
-        found = sorted((folder / "home/runs").glob("*.jsonl"))
-        lines = [path.read_bytes().split(b"\n")[:-1] for path in found if f"runs/{path.stem}" != source]
-        # A process may die between making a file and writing to it.
-        return next(([decode(line) for line in log] for log in lines if log), [])
-    with closing(sqlite3.connect(database)) as reader:
-        if not reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'quire_events'").fetchall():
-            return []  # killed before it had made its tables
-        rows = reader.execute(
-            "SELECT CAST(line AS BLOB) FROM quire_events JOIN quire_streams ON stream = id"
-            " WHERE name LIKE 'runs/%' AND name != ? ORDER BY seq",
-            [source],
-        )
-        return [decode(line) for (line,) in rows]
+    """Return the log of a folder's run, as another process reads it."""
+    seen = folder / "seen"
+
+    async def read() -> bytes:
+        home, source = opened(folder), _source(folder)
+        begun = [name for name in await home.streams("runs/") if name != source]
+        logs = [await home.read(name) for name in begun]
+        return b"".join(encode(event) for log in logs for event in log)
+
+    def look() -> int:
+        seen.write_bytes(asyncio.run(read()))
+        return 0
+
+    if ended(fork(folder, look)):
+        raise RuntimeError((folder / "error").read_text())
+    return [decode(line) for line in seen.read_bytes().splitlines()]
 
 
 def told(events: Sequence[Event]) -> dict[str, list[Any]]:
@@ -417,8 +530,10 @@ def told(events: Sequence[Event]) -> dict[str, list[Any]]:
 class Outcome:
     """What became of a run that was killed."""
 
-    kills: int = 0
-    """How often it was: a moment that never comes kills nobody."""
+    kills: list[str] = field(default_factory=list[str])
+    """When it was: a moment that never comes kills nobody."""
+    restarts: int = 0
+    """How often the server was restarted that keeps it."""
     problems: list[str] = field(default_factory=list[str])
     """What is not as in a run that nobody killed."""
 
@@ -436,29 +551,40 @@ class Reference:
         events = len(log_of(folder))
         effects = sum(self.effects.values())
         appends = 3 + effects
-        self.most = dict(zip(WHATS, (events, appends, appends, effects, effects), strict=True))
+        self.most = dict(zip(WHATS, (events, appends, appends, appends, effects, effects), strict=True))
 
 
 def killed(shape: Shape, reference: Reference, folder: Path, moments: tuple[Moment, ...], kept: str) -> Outcome:
     """Kill a run at these moments, one after the other, and let it end."""
     prepared(shape, folder, kept)
     outcome, world = Outcome(), World(folder)
+    seen: list[Event] = []
     finished: set[tuple[str, str]] = set()
     for moment in moments:
+        if moment.what == "between":
+            world.write("restarts", "now")
+            restarted(kept)
+            continue
         ending = life(shape, folder, moment, kept)
-        outcome.kills += ending == "killed"
+        if ending == "killed":
+            outcome.kills.append(moment.what)
         if ending == "failed":
+            outcome.problems.append(f"failed: {(folder / 'error').read_text()}")
             break
-        finished |= _finished(log_of(folder))
-    before = Counter(world.lines("work"))
+        before, seen = seen, log_of(folder)
+        if seen[: len(before)] != before:
+            outcome.problems.append(f"lost some of {len(before)} events after {moment}")
+        finished |= _finished(seen)
+    worked = Counter(world.lines("work"))
     ending = life(shape, folder, kept=kept)
+    outcome.restarts = len(world.lines("restarts"))
     if ending == "unresolved" and shape.opaque:
         if any(count > 1 for count in Counter(world.lines("effects")).values()):
             outcome.problems.append(f"did {world.lines('effects')}")
     elif ending != "done":
         outcome.problems.append(f"ended as {ending}: {(folder / 'error').read_text()}")
     else:
-        again = Counter(world.lines("work")) - before
+        again = Counter(world.lines("work")) - worked
         outcome.problems += [f"ran {work} again, which had finished" for work in lines_of(finished) if again[work]]
         outcome.problems += differences(reference, folder)
     return outcome
@@ -492,5 +618,13 @@ def lines_of(finished: set[tuple[str, str]]) -> Iterator[str]:
 def moments_of(reference: Reference, dice: random.Random) -> tuple[Moment, ...]:
     """Choose when to kill a run: usually once, sometimes again after it went on."""
     times = dice.choice((1, 1, 1, 2, 3))
-    whats = [dice.choice(WHATS) for _ in range(times)]
-    return tuple(Moment(what, dice.randint(1, max(reference.most[what], 1))) for what in whats)
+    return tuple(_moment(reference, dice, dice.choice(WHATS)) for _ in range(times))
+
+
+def restarts_of(reference: Reference, dice: random.Random) -> tuple[Moment, ...]:
+    """Kill a run, restart the server, and restart it again while the run goes on."""
+    return _moment(reference, dice, "event"), Moment("between", 1), Moment("restart", dice.randint(1, 2))
+
+
+def _moment(reference: Reference, dice: random.Random, what: str) -> Moment:
+    return Moment(what, dice.randint(1, max(reference.most[what], 1)), round(dice.random(), 3))

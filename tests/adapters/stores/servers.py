@@ -18,16 +18,34 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pytest
 
-__all__ = ["PASSWORD", "Server", "bucket", "database", "in_redis", "in_sql", "new_postgres", "new_redis", "number"]
+__all__ = [
+    "PASSWORD",
+    "Server",
+    "bucket",
+    "database",
+    "in_redis",
+    "in_sql",
+    "new_postgres",
+    "new_redis",
+    "new_s3",
+    "number",
+    "postgres",
+    "redis",
+    "restart_postgres",
+    "restart_redis",
+    "restart_s3",
+    "s3",
+]
 
 PASSWORD = "p@ss/w:rd#1"
 """Of PostgreSQL and of Redis: such as people have, and such as no message may show."""
@@ -41,18 +59,39 @@ user, ending, log, *command = sys.argv[1:]
 who = {"user": int(user), "group": int(user), "extra_groups": []} if int(user) else {}
 with open(log, "ab") as said:
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", **who)
-sys.stdin.read()  # ends with whoever holds the other end
+for word in sys.stdin:  # ends with whoever holds the other end
+    if word == "end\\n":
+        break
+    server.send_signal(int(word))
 server.send_signal(int(ending))
 server.wait()
 """
 
 S3 = """
-import sys
+import signal, sys
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 # One request after the other: only then is its look for an object, before it puts one, a condition that holds.
 application = DomainDispatcherApplication(create_backend_app)
-run_simple("127.0.0.1", int(sys.argv[1]), application, request_handler=MotoRequestHandler)
+told = []
+signal.signal(signal.SIGUSR1, lambda *_: told.append("away"))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+
+class Away(Exception):
+    pass
+
+def look():
+    if told:
+        told.clear()
+        raise Away
+
+while True:
+    server = make_server("127.0.0.1", int(sys.argv[1]), application, request_handler=MotoRequestHandler)
+    server.service_actions = look
+    try:
+        server.serve_forever(poll_interval=0.02)
+    except Away:  # it holds everything in memory, so it does not end: it takes no more connections
+        signal.sigwait([signal.SIGUSR2])
 """
 
 numbers = count(1)
@@ -82,11 +121,21 @@ class Server:
             time.sleep(0.02)
         return self
 
-    def stop(self) -> None:
-        """End it; what it keeps stays."""
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """End it, in good order if nothing else is said; what it keeps stays."""
+        if how is not None:
+            self.tell(int(how))
         if self.watch is not None:
+            self.tell("end")  # that this end is closed may not be enough: whoever was forked has one, too
             self.watch.communicate()
             self.watch = None
+
+    def tell(self, what: int | Literal["end"]) -> None:
+        """Send it a signal, or let it end."""
+        if self.watch is not None and self.watch.stdin is not None:
+            with suppress(BrokenPipeError):  # it has ended
+                self.watch.stdin.write(f"{what}\n".encode())
+                self.watch.stdin.flush()
 
     def forget(self) -> None:
         """End it for good."""
@@ -179,6 +228,13 @@ def start_postgres(made: Server) -> Server:
     return made.start(lambda: told.exists() and "ready" in told.read_text())
 
 
+def restart_postgres(made: Server, meanwhile: Callable[[], object] = bool) -> None:
+    """End it at once, as a crash does, and start it again, which has it look what is in its log."""
+    made.stop(signal.SIGQUIT)
+    meanwhile()
+    start_postgres(made)
+
+
 def database(made: Server | None = None) -> str:
     """Return the URL of a schema of its own."""
     name = f"t{os.getpid()}_{next(numbers)}"
@@ -231,9 +287,18 @@ def start_redis(made: Server) -> Server:
     return made.start(lambda: answers(made.port))
 
 
+def restart_redis(made: Server, meanwhile: Callable[[], object] = bool) -> None:
+    """Kill it, and start it again, which has it read what it wrote."""
+    made.stop(signal.SIGKILL)
+    meanwhile()
+    start_redis(made)
+
+
 def number(made: Server | None = None) -> str:
     """Return the URL of a database of its own."""
-    return f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{(made or redis()).port}/{next(numbers)}"
+    url = f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{(made or redis()).port}"
+    # It counts itself, because other processes may ask it, too.
+    return f"{url}/{in_redis(f'{url}/0', 'INCR', 'numbers')}"
 
 
 def in_redis(url: str, *command: str) -> str:
@@ -251,14 +316,37 @@ def in_redis(url: str, *command: str) -> str:
 
 @cache
 def s3() -> Server:
-    """Return a server that speaks S3, and keeps to the conditions that a request is made under."""
+    """Return the S3 server of all tests that let it live."""
+    return new_s3()
+
+
+def new_s3() -> Server:
+    """Start a server that speaks S3, and keeps to the conditions that a request is made under."""
     made = server("s3", command=())
     made.command = [sys.executable, "-c", S3, str(made.port)]
     return made.start(lambda: answers(made.port))
 
 
-def bucket() -> str:
+def restart_s3(made: Server, meanwhile: Callable[[], object] = bool) -> None:
+    """Let it be away for a while."""
+    made.tell(int(signal.SIGUSR1))
+    _await(lambda: not answers(made.port))
+    meanwhile()
+    time.sleep(0.3)
+    made.tell(int(signal.SIGUSR2))
+    _await(lambda: answers(made.port))
+
+
+def bucket(made: Server | None = None) -> str:
     """Return the URL of a bucket of its own, with a folder in it."""
-    endpoint, name = f"http://127.0.0.1:{s3().port}", f"bucket-{os.getpid()}-{next(numbers)}"
+    endpoint, name = f"http://127.0.0.1:{(made or s3()).port}", f"bucket-{os.getpid()}-{next(numbers)}"
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{name}", method="PUT")).close()
     return f"s3://{name}/some/logs?endpoint={endpoint}&region=us-east-1&access_key_id=me&secret_access_key=hidden"
+
+
+def _await(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not happened():
+        if time.monotonic() > until:
+            raise RuntimeError("A server did not do what it was told.")
+        time.sleep(0.01)

@@ -165,9 +165,7 @@ async def test_a_restart_costs_a_wait_and_nothing_else(server: Server, how: sign
     chance = random.Random(int(how))
     for _ in range(2):
         await asyncio.sleep(0.05 + chance.random() / 10)
-        server.ending = how
-        await asyncio.to_thread(server.stop)
-        server.ending = signal.SIGINT
+        await asyncio.to_thread(server.stop, how)
         await asyncio.to_thread(start_postgres, server)
     before = there
     await asyncio.sleep(0.1)
