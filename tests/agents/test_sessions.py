@@ -103,6 +103,40 @@ async def test_any_place_can_be_gone_back_to_also_on_a_branch_that_was_left(memo
     assert await heard(agent, model, "s") == []
 
 
+async def test_any_turn_can_be_gone_back_to_before(memory):
+    agent, model = talker(memory)
+    await say(agent, "s", "a", "b")
+    await memory.checkpoint("s", name="p")
+    await say(agent, "s", "c")
+    await memory.restore("s", 1)
+    await say(agent, "s", "d", "e")
+    rows = memory.session("s").messages
+    expected = {"a": [], "b": ["a", "A"], "c": ["a", "A", "b", "B"], "d": ["a", "A"], "e": ["a", "A", "d", "D"]}
+    for word, before in expected.items():
+        said = rows[rows.text == word].iloc[0]
+        for turn in (int(said.seq), said.run):
+            await memory.restore("s", before=turn)
+            assert await heard(agent, model, "s") == before
+    await memory.fork("s", into="t", before=3 + 1)
+    assert await heard(agent, model, "t") == ["a", "A", "b", "B"]
+    names = memory.session("s").branches.branch.tolist()
+    assert names[:4] == ["main", "from 1", "before 1", f"before {rows.run[0]}"]
+
+
+async def test_a_turn_that_a_fork_shares_can_be_gone_back_to_before(memory):
+    agent, model = talker(memory)
+    await say(agent, "s", "a", "b")
+    shared = memory.session("s").messages.run.iloc[-1]
+    await memory.fork("s", into="t")
+    await say(agent, "s", "later")
+    await say(agent, "t", "c")
+    await memory.restore("t", before=shared)
+    assert await heard(agent, model, "t") == ["a", "A"]
+    for turn in (1, 9, memory.session("s").messages.run.iloc[-1]):
+        with pytest.raises(errors.UnknownCheckpoint, match="has no turn"):
+            await memory.restore("t", before=turn)
+
+
 async def test_a_turn_stays_on_the_branch_on_which_it_began(memory):
     """It cannot have known of a restore that came while it was going on, in another process."""
     elsewhere, told = Memory(), asyncio.Event()
@@ -354,6 +388,9 @@ async def test_a_checkpoint_made_by_a_step_says_which_run_made_it(memory):
         (lambda m: m.compact("x", by=str), errors.UnknownSession, "There is no session"),
         (lambda m: m.restore("trip", name="q"), errors.UnknownCheckpoint, "It has p"),
         (lambda m: m.restore("trip", 9), errors.UnknownCheckpoint, "numbers from 0 to 2"),
+        (lambda m: m.restore("trip", before=2), errors.UnknownCheckpoint, "`seq` of a message that was said"),
+        (lambda m: m.restore("trip"), errors.DefinitionError, "and none is named"),
+        (lambda m: m.restore("trip", 1, before=1), errors.DefinitionError, "and two are named"),
         (lambda m: m.fork("trip", into="t", at="q"), errors.UnknownCheckpoint, "It has p"),
         (lambda m: m.fork("trip", into="trip"), errors.SessionError, "There is a session 'trip' already"),
         (lambda m: m.fork("trip", into=""), errors.DefinitionError, "is no name of a conversation"),

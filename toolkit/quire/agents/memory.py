@@ -125,25 +125,52 @@ class Memory:
         async with self._alone(session) as fold:
             await self._add(fold, lambda now: [{"kind": Checkpointed, "branch": now.head, "name": name}])
 
-    async def restore(self, session: str, name: str | int | Place, *, branch: str | None = None) -> None:
+    async def restore(
+        self,
+        session: str,
+        name: str | int | Place | None = None,
+        *,
+        before: int | str | None = None,
+        branch: str | None = None,
+    ) -> None:
         """Let a session go on from a checkpoint, or from a place by its `seq` in the table of messages.
+
+        `before=` is a turn, by the `seq` of one of its messages or by the id of its run: the session goes on from
+        right before it. So an earlier message is said again in other words: restore, then execute with these.
 
         It goes on with a branch of its own, named `branch` or after the checkpoint; if there is one of that name, it
         gets a number. What was said after that place stays on the branch where it was said.
 
         Raises:
             UnknownSession: there is no such session.
-            UnknownCheckpoint: it has no such checkpoint or place.
+            UnknownCheckpoint: it has no such checkpoint, place or turn.
+
+        Example:
+            >>> import asyncio
+            >>> from quire import LLM, Agent
+            >>> memory = Memory("memory://")
+            >>> agent = Agent(LLM("offline"), "Plan.", memory=memory)
+            >>> async def edit() -> int:
+            ...     for words in ("Kyoto, please.", "And Osaka."):
+            ...         await agent.execute(words, session="trip")
+            ...     await memory.restore("trip", before=2)
+            ...     await agent.execute("And Nara.", session="trip")
+            ...     return len(await memory.history("trip"))
+            >>> asyncio.run(edit())
+            4
         """
         async with self._alone(session) as fold:
-            place = _place(fold, name)
-            wanted = branch or (name if isinstance(name, str) else f"from {place.seq}")
+            place = _place(fold, name, before)
+            wanted = branch or _branch_name(name, before, place)
             await self._add(fold, lambda now: [{**_beginning(_unused(wanted, now), place), "kind": Branched}])
 
-    async def fork(self, session: str, into: str, at: str | int | Place | None = None) -> None:
+    async def fork(
+        self, session: str, into: str, at: str | int | Place | None = None, *, before: int | str | None = None
+    ) -> None:
         """Let a new session go on from where another one is, or from one of its checkpoints or places.
 
-        Nothing is copied: the new one says where it begins. Both go on, each for itself.
+        `before=` is a turn, as for `restore`. Nothing is copied: the new one says where it begins. Both go on, each
+        for itself.
 
         Raises:
             UnknownSession: there is no such session.
@@ -152,7 +179,7 @@ class Memory:
         """
         check_session(into)
         async with self._alone(session) as fold:
-            place = fold.place_of(fold.head) if at is None else _place(fold, at)
+            place = fold.place_of(fold.head) if (at, before) == (None, None) else _place(fold, at, before)
             if (await read(self.store, into)).events:
                 raise _exists(into)
             # First the place is held, so that nobody deletes it before it is gone on from.
@@ -335,8 +362,15 @@ _BACKENDS: dict[str, Callable[[], str]] = {
 }
 
 
-def _place(fold: SessionFold, name: str | int | Place) -> Place:
-    """Return the place that a checkpoint's name or a number means."""
+def _place(fold: SessionFold, name: str | int | Place | None, before: int | str | None) -> Place:
+    """Return the place that a checkpoint's name or a number means, or that is right before a turn."""
+    if (name is None) == (before is None):
+        message = (
+            f"Session {fold.session!r} can go on from one place, and {'none is' if name is None else 'two are'} named."
+        )
+        raise DefinitionError(message, remedy='Name a checkpoint, "outline", or a place, 3, or a turn: before=3')
+    if before is not None:
+        return _before(fold, before)
     if isinstance(name, Place) and (name.session == fold.session or name.session in fold.origins):
         return name
     if isinstance(name, int) and not isinstance(name, bool) and 0 <= name <= len(fold.events):
@@ -349,6 +383,25 @@ def _place(fold: SessionFold, name: str | int | Place) -> Place:
         raise UnknownCheckpoint(message, remedy=f"It has {known}.")
     message = f"Session {fold.session!r} has no place {name!r}."
     raise UnknownCheckpoint(message, remedy=f"Places are numbers from 0 to {len(fold.events)}: `seq` of its messages.")
+
+
+def _before(fold: SessionFold, turn: int | str) -> Place:
+    for line in fold.lines.values():
+        for session, event in line.turns:
+            if event.run == turn or (session == fold.session and event.seq == turn):
+                home = fold if session == fold.session else fold.origins[session]
+                return home.place_of(event.branch, event.seq - 1)
+    message = f"Session {fold.session!r} has no turn {turn!r}."
+    raise UnknownCheckpoint(
+        message, remedy="before= is the `seq` of a message that was said in it, or the id of a run."
+    )
+
+
+def _branch_name(name: str | int | Place | None, before: int | str | None, place: Place) -> str:
+    """Return what a branch is called that begins there."""
+    if isinstance(name, str):
+        return name
+    return f"from {place.seq}" if before is None else f"before {before}"
 
 
 def _beginning(branch: str, place: Place) -> dict[str, Any]:
