@@ -18,6 +18,7 @@ from quire.core.schema import read_back
 from quire.log.log import Log
 from quire.log.recall import QUESTION
 from quire.run.answers import Form, Question, chosen, fitting
+from quire.run.screens import tell
 from quire.run.threads import set_aside
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ async def inquire(
     told = {**form.told(), **about, "where": context.where, "until": until}
     asked = cast("Asked", context.log.emit(Asked, span, context.span, text=text, **told))
     if context.desk.attended:
+        tell(context.run)
         return await context.desk.wait(asked, form.kind, timeout)
     run = context.run
     message = f"Nobody is here to answer: {text}"
