@@ -57,6 +57,7 @@ values: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, int]: st.dictionaries(words, st.integers(0), max_size=3),
     tuple[str, ...]: st.lists(words, max_size=3).map(tuple),
     tuple[Any, ...]: st.lists(payloads, max_size=3).map(tuple),
+    tuple[int, ...]: st.lists(st.integers(0), max_size=3).map(tuple),
     tuple[File, ...]: several,
     Message: messages,
     tuple[Message, ...]: st.lists(messages, max_size=2).map(tuple),

@@ -56,6 +56,7 @@ PROMISED = {
     "costs": f"run agent node model provider session tenant day {SUMS}",
     "reprice": "agent model provider other_model other_provider calls input_tokens cached_input_tokens output_tokens "
     "cost_usd other_cost_usd difference_usd price_source simulated",
+    "states": "run seq at span node state channel value reducer whole counts checkpoint",
     "sessions": "session agent tenant started_at last_at turns messages branches checkpoints head_seq input_tokens "
     "output_tokens cost_usd head simulated",
     "session_messages": "run session branch seq at turn sender role kind text tool span tokens hidden",

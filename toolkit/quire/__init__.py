@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quire import errors, events, testing, tools, views
+    from quire import errors, events, reducers, testing, tools, views
     from quire.agents.agent import Agent
     from quire.agents.llm import LLM
     from quire.agents.memory import Memory
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from quire.core.messages import File
     from quire.flow.pipeline import Pipeline
     from quire.flow.process import Process
+    from quire.flow.state import State
     from quire.flow.step import Step
     from quire.run.cassettes.cassette import cassette
     from quire.run.context import current_context
@@ -38,6 +39,7 @@ __all__ = [
     "Process",
     "Retry",
     "Run",
+    "State",
     "Step",
     "Tool",
     "cassette",
@@ -48,6 +50,7 @@ __all__ = [
     "events",
     "load",
     "models",
+    "reducers",
     "runs",
     "sessions",
     "testing",
@@ -66,6 +69,7 @@ _HOMES = {
     "Process": "quire.flow.process",
     "Retry": "quire.run.retry",
     "Run": "quire.run.run",
+    "State": "quire.flow.state",
     "Step": "quire.flow.step",
     "Tool": "quire.agents.tool",
     "cassette": "quire.run.cassettes.cassette",
@@ -77,7 +81,7 @@ _HOMES = {
     "runs": "quire.run.history",
     "sessions": "quire.agents.sessions",
 }
-_MODULES = frozenset({"errors", "events", "testing", "tools", "views"})
+_MODULES = frozenset({"errors", "events", "reducers", "testing", "tools", "views"})
 
 
 def __getattr__(name: str) -> Any:

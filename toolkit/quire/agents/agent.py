@@ -28,6 +28,7 @@ from quire.run.definitions import define, place_key
 from quire.run.naming import calling_place
 from quire.run.retry import Retry
 from quire.run.runnable import Runnable, parts_of
+from quire.run.scope import at_once
 from quire.views.shapes import AgentHead, AgentSnapshot, AgentTool, Facts, Graph
 
 __all__ = ["Agent"]
@@ -166,7 +167,8 @@ class Agent(Composable[Any, Any]):
             return [await self._use_one(calls[0], ctx)]
         tasks = [ctx.loop.create_task(self._use_one(call, ctx)) for call in calls]
         try:
-            return list(await asyncio.gather(*tasks))
+            with at_once(ctx.state):
+                return list(await asyncio.gather(*tasks))
         except BaseException as error:
             # A cancellation has reached them already, with its own reason.
             if not isinstance(error, asyncio.CancelledError):

@@ -7,6 +7,7 @@
     a.with_timeout(s)      within s seconds
     a.with_cache()         the same answer to the same input, once
     a.with_validation(...) mends single fields of the output
+    a.with_state(Desk)     channels that all parts read and write
 
 Each is a runnable again: the same contract around the same contract. A wrapper runs in the span of
 what it wraps and draws as it does; it overrides one method.
@@ -37,7 +38,7 @@ from quire.core.errors import (
     Stop,
     StreamConflict,
 )
-from quire.core.events import Event, Mended, Rescued, Reused, Succeeded
+from quire.core.events import Event, Mended, Rescued, Reused, Succeeded, Wrote
 from quire.core.schema import checked, plain, read_back
 from quire.flow.condition import Condition
 from quire.flow.drawing import draw, ways_in, ways_out
@@ -56,6 +57,7 @@ from quire.flow.forecast import (
 )
 from quire.flow.mend import checked_ladder, mend
 from quire.flow.plan import Node, Plan, named, planned
+from quire.flow.state import State, begun_with
 from quire.flow.wiring import Entry, Output, Source, Together, renewed, union
 from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import CURRENT, Context
@@ -65,6 +67,7 @@ from quire.run.naming import Place, assigned_name, calling_place
 from quire.run.retry import Retry, retrying
 from quire.run.runnable import Runnable
 from quire.run.runtime import store
+from quire.run.scope import Scope, Seen, Write
 from quire.run.threads import in_thread
 from quire.views import words
 from quire.views.shapes import Facts, FlowHead, FlowSnapshot, Graph, GraphEdge
@@ -142,6 +145,25 @@ class Composable(Runnable[I, O]):
         """Mend single fields of an output that does not fit: "fail", "coerce", "default" or "drop_field"."""
         return WithValidation(self, ladder)
 
+    def with_state(self, state: type[State] | State) -> Wrapped:
+        """Let this and all its parts read and write channels they share; an instance is what they begin with.
+
+        Inside something that has a state of the same name already, that one goes on.
+
+        Example:
+            >>> from quire import State, Step
+            >>> class Seen(State):
+            ...     last: str = ""
+            >>> @Step
+            ... def look(name: str) -> int:
+            ...     Seen.write(last=name)
+            ...     return len(name)
+            >>> run = look.with_state(Seen).start("bee")
+            >>> run.wait(), run.state.last
+            (3, 'bee')
+        """
+        return WithState(self, state)
+
 
 class Wrapped(Composable[Any, Any]):
     """Something around a runnable that runs in its span and looks like it."""
@@ -217,7 +239,13 @@ class Wrapped(Composable[Any, Any]):
 
     async def _inside(self, value: Any, ctx: Context) -> Any:
         """Run what is inside and check what it gives, so that a wrong output counts as a failure here."""
-        return promised(self.inner, await self.inner._run(value, ctx))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+        mark = 0 if ctx.state is None else ctx.state.mark()
+        try:
+            return promised(self.inner, await self.inner._run(value, ctx))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+        except BaseException:
+            if ctx.state is not None:
+                ctx.state.undo(mark)
+            raise
 
 
 class WithRetry(Wrapped):
@@ -471,6 +499,49 @@ class WithAfter(Wrapped):
         else:
             await in_thread(after, result)
         return result
+
+
+class WithState(Wrapped):
+    """Has channels that all parts share."""
+
+    def __init__(self, inner: Runnable[Any, Any], state: type[State] | State) -> None:
+        super().__init__(inner)
+        self.state = begun_with(state)
+
+    def limit(self) -> str:
+        """Return what the state is called."""
+        return f"state {type(self.state).__name__}"
+
+    async def _run(self, input: Any, ctx: Context) -> Any:
+        around, name = ctx.state, type(self.state).__name__
+        if around is not None and name in around.states:
+            return await self._inside(input, ctx)
+        base = self._begin(name, ctx)
+        if around is None:
+            ctx.state = Scope(ctx.span, (), Seen(None, base), frozenset((name,)))
+        else:
+            ctx.state = around.opened(ctx.span, name, base)
+        try:
+            result = await self._inside(input, ctx)
+            ctx.state.keep(ctx.log, ctx.parent)
+            return result
+        finally:
+            ctx.state.over = True
+            ctx.state = around
+
+    def _begin(self, name: str, ctx: Context) -> list[Write | Wrote]:
+        """Return what each channel begins with: what the log says, where the run goes on."""
+        recall = ctx.log.recall
+        known = {} if recall is None else recall.writes.base((ctx.span, name))
+        base: list[Write | Wrote] = list(known.values())
+        for write in self.state.beginning():
+            if write.channel not in known:
+                ctx.log.emit(
+                    Wrote, ctx.span, ctx.parent, state=name, channel=write.channel, value=write.value,
+                    reducer=write.reducer, whole=True,
+                )  # fmt: skip
+                base.append(write)
+        return base
 
 
 class Flow(Composable[Any, Any]):

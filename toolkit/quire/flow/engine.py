@@ -12,7 +12,8 @@ from contextlib import suppress
 from types import CoroutineType
 from typing import Any
 
-from quire.core.errors import CompletionError, ConditionError, DispatchError
+from quire.core.errors import CompletionError, ConditionError, DispatchError, StateConflict
+from quire.flow.merging import PlannedSides
 from quire.flow.plan import Node, Plan
 from quire.flow.wiring import missing
 from quire.run.bracket import bracket, never_began, skip
@@ -67,6 +68,8 @@ class _Execution:
         """Nodes that were skipped because of the error."""
         self.over: str | None = None
         """Why nothing begins any more."""
+        self.sides = None if context.state is None else PlannedSides(context.state, plan)
+        """What the nodes write to the run's state."""
 
     async def run(self) -> Any:
         for name in self.plan.order:
@@ -85,6 +88,8 @@ class _Execution:
         if self.error is not None:
             self._name_casualties(self.error)
             raise self.error
+        if self.sides is not None:
+            self.sides.join()
         return self._result()
 
     def _result(self) -> Any:
@@ -136,6 +141,11 @@ class _Execution:
         self.begun.add(node.name)
         decision = None if node.decision is None else node.decision.value(self.results, self.value)
         place = self.context.child(node.name, decision=decision)
+        if self.sides is not None:
+            try:
+                place.state = self.sides.step(node.name, place.span)
+            except StateConflict as error:
+                raise never_began(node.runnable, error, place) from None
         try:
             value = self.plan.inputs[node.name].value(self.results, self.value)
         except Exception as error:  # a field that is not there after all

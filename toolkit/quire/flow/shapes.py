@@ -37,6 +37,7 @@ from quire.run.bracket import bracket, stop
 from quire.run.context import Context, why
 from quire.run.definitions import latest, uses
 from quire.run.runnable import Runnable
+from quire.run.scope import Sides
 from quire.views.shapes import Graph
 
 __all__ = ["Each", "Loop", "Race"]
@@ -148,6 +149,7 @@ class _FanOut:
         """The worker that ended an item last, and since when it did so alone."""
         self.since = 0.0
         self.workers: set[asyncio.Task[None]] = set()
+        self.sides = None if context.state is None else Sides(context.state)
 
     async def run(self) -> list[Any]:
         self.context.log.emit(Spread, self.context.span, self.context.parent, items=self.total)
@@ -164,6 +166,8 @@ class _FanOut:
             await self._close()
         if self.error is not None:
             raise self.error
+        if self.sides is not None:
+            self.sides.join()
         return [self.results[index] for index in range(self.taken)]
 
     async def _close(self) -> None:
@@ -193,6 +197,8 @@ class _FanOut:
                 self._hire()
             index, value = item
             place = self.context.child(self.each.step.name, item=index)
+            if self.sides is not None:
+                place.state = self.sides.part(index, f"{self.each.step.name}[{index}]", place.span)
             try:  # here and not in a method of its own: every frame counts when there are thousands of workers
                 self.results[index] = await bracket(latest(self.each.step), value, place)
             except asyncio.CancelledError as cancelled:
@@ -277,10 +283,20 @@ class Race(Composable[Any, Any]):
 
     async def _run(self, input: Any, ctx: Context) -> Any:
         places = {node.name: ctx.child(node.name) for node in self.nodes.values()}
+        sides = None if ctx.state is None else Sides(ctx.state)
+        for number, (name, place) in enumerate(places.items()):
+            place.state = None if sides is None else sides.part(number, name, place.span)
+        result, winner = await self._raced(places, input, ctx)
+        if sides is not None:
+            sides.join([list(places).index(winner)])
+        return result
+
+    async def _raced(self, places: Mapping[str, Context], input: Any, ctx: Context) -> tuple[Any, str]:
         first = _winner(places, ctx)
         if first is not None:
-            return await self._won_before(first, places, input)
-        racers = {self._start(node, input, places[node.name]): node.name for node in self.nodes.values()}
+            return await self._won_before(first, places, input), first
+        home: list[str] = []
+        racers = {self._start(node, input, places[node.name], home): node.name for node in self.nodes.values()}
         lost: dict[str, BaseException] = {}
         waiting = set(racers)
         try:
@@ -288,10 +304,10 @@ class Race(Composable[Any, Any]):
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 finished = [racer for racer in racers if racer in done]
                 lost.update({racers[racer]: error for racer in finished if (error := _outcome(racer)[1]) is not None})
-                winner = next((racer for racer in finished if racers[racer] not in lost), None)
+                winner = next((racer for racer in finished if racers[racer] in home[:1]), None)
                 if winner is not None:
                     await self._finish(waiting, racers[winner], ctx)
-                    return _outcome(winner)[0]
+                    return _outcome(winner)[0], racers[winner]
         except asyncio.CancelledError as cancelled:
             await ended(waiting, why(cancelled, ctx))
             raise
@@ -311,8 +327,8 @@ class Race(Composable[Any, Any]):
                 stop(place, f"`{winner}` was first")
         return await bracket(latest(self.nodes[winner].runnable), value, places[winner])
 
-    def _start(self, node: Node, value: Any, place: Context) -> asyncio.Task[Any]:
-        return place.loop.create_task(_attempt(latest(node.runnable), value, place))
+    def _start(self, node: Node, value: Any, place: Context, home: list[str]) -> asyncio.Task[Any]:
+        return place.loop.create_task(_attempt(latest(node.runnable), value, place, home))
 
     async def _finish(self, losers: set[asyncio.Task[Any]], winner: str, ctx: Context) -> None:
         if self.cancel_losers:
@@ -466,14 +482,21 @@ def checked_bound(most: int | None) -> int | None:
     return most
 
 
-async def _attempt(runnable: Runnable[Any, Any], value: Any, context: Context) -> tuple[Any, BaseException | None]:
-    """Return what a racer gave, or its error: nobody may be there any more to catch it."""
+async def _attempt(
+    runnable: Runnable[Any, Any], value: Any, context: Context, home: list[str]
+) -> tuple[Any, BaseException | None]:
+    """Return what a racer gave, or its error: nobody may be there any more to catch it.
+
+    Who has come home is noted at once: several may have by the time somebody looks.
+    """
     try:
-        return await bracket(runnable, value, context), None
+        result = await bracket(runnable, value, context)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - the race goes on without it
         return None, error
+    home.append(context.name)
+    return result, None
 
 
 def _outcome(racer: asyncio.Task[tuple[Any, BaseException | None]]) -> tuple[Any, BaseException | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 from quire.core.events import (
@@ -27,6 +28,7 @@ from quire.core.events import (
     Started,
     Succeeded,
 )
+from quire.log.writes import Writes
 
 __all__ = ["Mark", "Recall"]
 
@@ -46,6 +48,7 @@ class Recall:
     """
 
     def __init__(self, past: Sequence[Event]) -> None:
+        self._past = past
         self.forked = bool(past) and isinstance(past[-1], Forked)
         """Whether nobody has gone on with it yet since it was forked: then nothing had broken off."""
         self.fork = next((event for event in past if isinstance(event, Forked)), None)
@@ -132,6 +135,11 @@ class Recall:
         if found:
             self._said[words] -= 1
         return found
+
+    @cached_property
+    def writes(self) -> Writes:
+        """What was written to the run's state."""
+        return Writes(self._past)
 
     # How it is put together
 

@@ -17,7 +17,7 @@ from quire.core import errors
 from quire.core.events import Cancelled, Failed, Skipped, Started, Succeeded
 from quire.core.schema import checked, complaint, plain, survives, type_name
 from quire.run.again import claim, earlier, go_on
-from quire.run.context import CURRENT, Context, why
+from quire.run.context import CURRENT, Context, enter, why
 from quire.run.trace import users_traceback
 from quire.views.shapes import Graph
 
@@ -99,6 +99,7 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     well before, in a run that goes on, is not run again.
     """
     log, span, parent = context.log, context.span, context.parent
+    enter(context)
     if log.recall is None or not log.recall.began(span):
         _started(runnable, value, context, details)
         if parent is None and details.get("key") is not None:
@@ -106,6 +107,8 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     else:
         known, result = earlier(runnable, context)
         if known:
+            if context.state is not None:
+                context.state.adopt(log.recall.writes.under(span))
             return result
         await go_on(context)
     token = CURRENT.set(context)
@@ -123,7 +126,11 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
         raise
     finally:
         CURRENT.reset(token)
+        if context.state is not None:
+            context.state.over = True
     output = plain(result)
+    if context.state is not None:
+        context.state.keep(log, parent)
     log.emit(Succeeded, span, parent, output=output, lossy=not survives(runnable.output, result, output))
     return result
 

@@ -23,7 +23,7 @@ from quire.core.usage import Usage
 from quire.run.again import Once, doubt, go_on
 from quire.run.bracket import record_failure
 from quire.run.cache import ReplyCache
-from quire.run.context import CURRENT, Context, why
+from quire.run.context import CURRENT, Context, enter, why
 from quire.run.prices import billed, own_quote
 
 __all__ = ["ask_model", "use_tool"]
@@ -198,9 +198,13 @@ async def use_tool(
     says of its effect on what it is `given`; without it, the tool knows itself what it has done already.
     """
     place = context.child(call.tool, mark=call.id)
+    enter(place)
     place.key = once.key(given) if once is not None and once.key is not None else None
-    kept = place.log.recall and place.log.recall.returned(place.span)
-    if kept:  # done before the run broke off
+    recall = place.log.recall
+    kept = recall and recall.returned(place.span)
+    if recall and kept:  # done before the run broke off
+        if place.state is not None:
+            place.state.adopt(recall.writes.under(place.span))
         return _told(call, kept)
     effort = _Effort(call, arguments, place)
     token = CURRENT.set(place)
@@ -223,6 +227,8 @@ async def use_tool(
         raise
     finally:
         CURRENT.reset(token)
+        if place.state is not None:
+            place.state.over = True
 
 
 class _Effort:
@@ -280,6 +286,8 @@ async def _effect(work: Callable[[Context], Awaitable[Any]], place: Context, tak
 def _given(call: ToolCall, effect: Effect, place: Context, *, replayed: bool) -> ToolResult:
     if effect.stops:
         raise Stop(effect.error or "")
+    if place.state is not None and effect.error_type is None:
+        place.state.keep(place.log, place.parent)
     place.log.emit(
         Returned,
         place.span,

@@ -13,8 +13,9 @@ from quire.core.tape import in_force
 from quire.log.log import Log
 from quire.log.recall import Mark
 from quire.run.keys import NO_KEYS, Keys
+from quire.run.scope import Scope
 
-__all__ = ["CURRENT", "Context", "Part", "current_context", "nearer", "why"]
+__all__ = ["CURRENT", "Context", "Part", "current_context", "enter", "nearer", "why"]
 
 
 class Part(Protocol):
@@ -51,6 +52,7 @@ class Context:
         "path",
         "session",
         "span",
+        "state",
         "streaming",
         "timed",
     )
@@ -73,6 +75,7 @@ class Context:
         decision: Any = None,
         keys: Keys = NO_KEYS,
         session: str | None = None,
+        state: Scope | None = None,
     ) -> None:
         self.log = log
         self.loop = loop
@@ -99,6 +102,8 @@ class Context:
         """The keys the run brought along for its model calls."""
         self.session = session
         """The conversation that agents with a memory go on with; `None` if the run was started in none."""
+        self.state = state
+        """What of the run's state is seen and written here; `None` in a run without one."""
 
     @property
     def run(self) -> str:
@@ -160,6 +165,7 @@ class Context:
             decision=self.decision if decision is None else decision,
             keys=self.keys if keys is None else keys,
             session=self.session if session is None else session,
+            state=self.state,
         )
 
     def within(self, seconds: float) -> Context:
@@ -168,6 +174,13 @@ class Context:
         shorter.deadline = nearer(self.deadline, self.loop.time() + seconds)
         shorter.timed = True
         return shorter
+
+
+def enter(context: Context) -> None:
+    """Give a place in a run with a state its own view of it, if it has none yet."""
+    state = context.state
+    if state is not None and state.span != context.span:
+        context.state = state.part(context.span)
 
 
 def nearer(deadline: float | None, other: float) -> float:

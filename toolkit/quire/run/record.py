@@ -10,6 +10,7 @@ from quire.core.codec import encode
 from quire.core.errors import DefinitionError
 from quire.core.events import Event, Started, Succeeded
 from quire.run.reprice import quotes
+from quire.run.scope import state_of
 from quire.views import drawing, tables
 from quire.views.live import RunFold
 from quire.views.rows import Reading
@@ -107,6 +108,20 @@ class Record:
     def events(self) -> pd.DataFrame:
         """One row an event: the log itself."""
         return tables.events(self._reading)
+
+    @property
+    def state(self) -> Any:
+        """The state that its steps share, as it is by now; `None` in a run without one.
+
+        Raises:
+            QuireError: the class of the state is not defined in this process.
+        """
+        return state_of(self.past)
+
+    @property
+    def states(self) -> pd.DataFrame:
+        """One row a write to the state; `checkpoint` is the place for `at` and `fork` from which the state has it."""
+        return tables.states(self._reading)
 
     @property
     def cost(self) -> pd.DataFrame:

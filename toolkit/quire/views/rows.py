@@ -37,15 +37,17 @@ from quire.core.events import (
     Started,
     Succeeded,
     Unknown,
+    Wrote,
 )
 from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.price import Quote
 from quire.core.usage import Usage
+from quire.log.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Columns", "Reading", "calls", "costs", "events", "messages", "nodes", "repriced", "runs", "tools"]
+__all__ = ["Columns", "Reading", "calls", "costs", "events", "messages", "nodes", "repriced", "runs", "states", "tools"]
 
 E = TypeVar("E", bound=Event)
 Columns: TypeAlias = dict[str, list[Any]]
@@ -434,6 +436,28 @@ def events(log: Reading) -> Columns:
     """Return one row an event that lasts."""
     write = {kind: _writer(kind) for kind in {type(event) for event in log.events}}
     return _in_pieces(lambda lasting: _events(lasting, write), log.events)
+
+
+def states(log: Reading) -> Columns:
+    """Return one row a write to a state, in the order of the log."""
+    made = log.of(Wrote)
+    told = Writes(log.events if made else ())
+    counting = {write.seq for opening in told.openings for write in told.of(opening)}
+    homes = [log.home(write.span) for write in made]
+    return {
+        "run": [write.run for write in made],
+        "seq": [write.seq for write in made],
+        "at": [write.at for write in made],
+        "span": [write.span for write in made],
+        "node": [log.names.get(home or "") for home in homes],
+        "state": [write.state for write in made],
+        "channel": [write.channel for write in made],
+        "value": [_json(write.value) for write in made],
+        "reducer": [write.reducer for write in made],
+        "whole": [write.whole for write in made],
+        "counts": [write.seq in counting for write in made],
+        "checkpoint": [told.ends.get(write.seq) for write in made],
+    }
 
 
 def _events(lasting: Sequence[Event], write: Mapping[type[Event], Callable[..., bytes]]) -> Columns:

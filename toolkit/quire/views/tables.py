@@ -44,6 +44,7 @@ __all__ = [
     "schema",
     "session_messages",
     "sessions",
+    "states",
     "tools",
 ]
 
@@ -84,6 +85,11 @@ def messages(log: Iterable[Event] | Reading) -> pd.DataFrame:
 def events(log: Iterable[Event] | Reading) -> pd.DataFrame:
     """Return one row an event of a run, of kinds this version does not know too."""
     return _frame(TABLES["events"], rows.events(_read(log)))
+
+
+def states(log: Iterable[Event] | Reading) -> pd.DataFrame:
+    """Return one row a write to a run's state."""
+    return _frame(TABLES["states"], rows.states(_read(log)))
 
 
 def cost(log: Iterable[Event] | Reading) -> pd.DataFrame:
