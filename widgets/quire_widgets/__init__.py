@@ -9,18 +9,34 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from quire.run.screens import when_asked
+
 __all__ = ["register"]
 
-_DRAWN = (("quire.run.runnable", "Runnable"), ("quire.run.record", "Record"), ("quire.run.record", "Part"))
+_DRAWN = (
+    ("quire.run.runnable", "Runnable"),
+    ("quire.run.record", "Record"),
+    ("quire.run.record", "Part"),
+    ("quire.agents.memory", "Memory"),
+    ("quire.agents.sessions", "Session"),
+    ("quire.agents.browsing", "Browser"),
+)
 
 
 def register() -> None:
-    """Make runnables, runs and their views draw themselves in this kernel; elsewhere, do nothing."""
+    """Make runnables, runs, sessions and their views draw themselves in this kernel; elsewhere, do nothing."""
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is None:
         return
     for module, name in _DRAWN:
         shell.display_formatter.ipython_display_formatter.for_type_by_name(module, name, _show)
+    when_asked(_ask)
+
+
+def _ask(run: str) -> None:
+    from quire_widgets.board import board
+
+    board().ask(run)
 
 
 def _show(thing: Any) -> None:

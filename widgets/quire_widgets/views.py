@@ -18,6 +18,7 @@ from quire.views.details import details
 from quire.views.live import RunFold
 from quire.views.shapes import AgentSnapshot, Places
 from quire_widgets.moments import Moments
+from quire_widgets.sessions import Browsable, SessionsView
 
 __all__ = ["CardView", "RunView", "View", "view_of"]
 
@@ -49,8 +50,10 @@ class View(Protocol):
         ...
 
 
-def view_of(thing: Any) -> RunView | CardView:
-    """Return the view of a run, of one part of a run, or of something that can be run."""
+def view_of(thing: Any) -> RunView | CardView | SessionsView:
+    """Return the view of a run, of one part of a run, of something that can be run, or of sessions."""
+    if isinstance(thing, Browsable):
+        return SessionsView(thing.browse())
     if isinstance(thing, Part):
         return RunView(thing.record, thing.view)
     return RunView(thing, "run") if isinstance(thing, Record) else CardView(thing)
@@ -113,6 +116,8 @@ class RunView:
         self._moments: Moments | None = None
         self._leave: Callable[[], None] | None = None
         self._places: Places | None = None
+        self._closed = False
+        """Whether pages have shown it, and none does any more."""
 
     @property
     def record(self) -> Record:
@@ -127,6 +132,7 @@ class RunView:
 
     def open(self, changed: Callable[[], None]) -> None:
         """Begin to follow the run."""
+        self._closed = False
         if self._fold is not None:
             return
         record = self.record
@@ -150,6 +156,7 @@ class RunView:
         if self._leave is not None:
             self._leave()
         self._leave, self._fold, self._moments = None, None, None
+        self._closed = True
 
     def snapshot(self) -> tuple[Any, int]:
         """Return everything the page shows."""
@@ -200,6 +207,14 @@ class RunView:
         """Return what the inspector shows of a node, now or after the first `seq` events."""
         past = self.record.past if self._moments is None else self._moments.up_to(seq)
         return details(past, node)
+
+    def awaits(self, run: str) -> bool:
+        """Whether somebody can answer that run's questions here: not once a page has closed the view again."""
+        return self._id == run and not self._closed
+
+    def answer(self, question: str, value: Any) -> None:
+        """Answer a question of the run."""
+        self.record.answer(question, value)
 
     def stop(self) -> None:
         """Stop the run."""

@@ -1,5 +1,6 @@
 // One followed view: its state as the kernel last told it, kept up to date by numbered patches.
 
+import { merged, type SessionsSnapshot } from "./browsing";
 import type { AgentSnapshot, FlowSnapshot, Graph, Growth, Head, Message, NodeState, Past, Patch, Places, RunSnapshot, Snapshot } from "./protocol";
 import { Timeline } from "./timeline";
 import type { Change } from "./view";
@@ -17,7 +18,7 @@ export interface RunState {
   forkable: boolean;
 }
 
-export type State = RunState | FlowSnapshot | AgentSnapshot;
+export type State = RunState | FlowSnapshot | AgentSnapshot | SessionsSnapshot;
 
 export class Feed {
   state: State | null = null;
@@ -49,6 +50,7 @@ export class Feed {
 
   #merge(patch: Patch): Change | null {
     const state = this.state;
+    if (state?.kind === "sessions") return merged(state, patch), changeOf(patch);
     if (!state || !("messages" in state)) return null;
     if (patch.head) state.head = patch.head;
     if (patch.ticks) state.timeline?.add(patch.ticks);
@@ -73,7 +75,7 @@ function mergeMessage(messages: Map<string, Message>, message: Message | Growth)
 }
 
 function stateOf(data: Snapshot, before: State | null): State {
-  if (data.kind === "flow" || data.kind === "agent") return data;
+  if (data.kind === "flow" || data.kind === "agent" || data.kind === "sessions") return data;
   const known = before && "messages" in before ? before.messages : null;
   const { kind, graph = null, places = null, ticks, forkable = false } = data;
   return { kind, graph, places, ...shownOf(data, known), timeline: ticks ? new Timeline(ticks) : null, forkable };

@@ -37,6 +37,7 @@ const SHAPES = {
   fold: [path("m4.5 3 3 3-3 3")],
   play: [solid("M5 3v10l8-5z")],
   pause: [solid("M4 3h3v10H4zM9 3h3v10H9z")],
+  mark: [solid("M4.5 2h7v12L8 11l-3.5 3z")],
   fork: [ring(4, 3.5, 1.7, 1.4), ring(12, 3.5, 1.7, 1.4), ring(4, 12.5, 1.7, 1.4), path("M4 5.2v5.6M12 5.2c0 3-3 3.3-8 3.6", 1.4)],
   stop: [["rect", { x: 4, y: 4, width: 8, height: 8, rx: 1, fill: "currentColor" }]],
   tool: [

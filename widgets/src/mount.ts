@@ -4,6 +4,7 @@ import type { RunState, State } from "./feed";
 import { AgentView } from "./agent";
 import { FlowView } from "./flow";
 import { RunView } from "./run";
+import { SessionsView } from "./sessions";
 import type { Change, Host, View } from "./view";
 
 export class Mount {
@@ -94,6 +95,7 @@ function nothing(): Change {
 function viewOf(state: State, host: Host): View<RunState> | View<never> {
   if (state.kind === "flow") return new FlowView(host);
   if (state.kind === "agent") return new AgentView();
+  if (state.kind === "sessions") return new SessionsView(host);
   return new RunView(host, state.kind);
 }
 

@@ -115,6 +115,7 @@ export class Screen {
       inspect: (node, seq) => this.#send({ type: "inspect", view: id, node, ...(seq === undefined ? {} : { seq }) }),
       moment: (seq) => this.#send({ type: "moment", view: id, seq }),
       fork: (seq) => this.#fork(id, seq),
+      ask: (ask) => this.#send({ type: "sessions", view: id, ask }),
       now: () => Date.now() / 1000 - this.#skew,
     };
   }
@@ -193,10 +194,11 @@ export class Screen {
 }
 
 /** Hand on what a view asked for. */
-function answer(view: View<never>, message: Extract<FromKernel, { type: "details" | "moment" | "forked" | "refused" }>): void {
+function answer(view: View<never>, message: Extract<FromKernel, { type: "details" | "moment" | "forked" | "refused" | "sessions" }>): void {
   if (message.type === "details") view.inspect?.(message.details, message.seq ?? null);
   else if (message.type === "forked") view.forked?.();
   else if (message.type === "refused") view.forked?.(message.message);
+  else if (message.type === "sessions") view.hear?.(message.said);
   else if (message.data) view.moment?.(message.seq, message.data);
 }
 

@@ -1,5 +1,6 @@
 // What a view is to the page that holds it, and what it may ask in return.
 
+import type { Answer, Ask } from "./browsing";
 import type { Details, Past } from "./protocol";
 
 /** What changed since the last painting. */
@@ -23,6 +24,8 @@ export interface View<State> {
   moment?(seq: number, past: Past): void;
   /** What was asked for with `fork` is there, or cannot be, and why. */
   forked?(refusal?: string): void;
+  /** The answer to something that was asked for with `ask`, by this view or by another one. */
+  hear?(said: Answer): void;
   /** The kernel is gone: say so, and keep what is shown. */
   close(): void;
 }
@@ -36,6 +39,8 @@ export interface Host {
   moment(seq: number): void;
   /** Another run, from that place on. */
   fork(seq: number): void;
+  /** Something about sessions. */
+  ask(ask: Ask & { by: string }): void;
   /** The kernel's clock, in seconds. */
   now(): number;
 }

@@ -12,13 +12,15 @@ from datetime import UTC, datetime
 
 from quire.views import words
 from quire.views.browsing import Branch, SessionRow, SessionsSnapshot, Tree
-from quire.views.paper import SANS, fit, image, number, scope_of, style
+from quire.views.paper import SANS, fit, image, number, scope_of, style, text_width
 from quire.views.prose import one_line, safe
 
 __all__ = ["sessions_html", "sessions_text", "tree_svg"]
 
 _LEFT, _RIGHT, _TOP, _ROW, _FOOT = 168, 40, 28, 44, 52
 """Where the first message is from the left, and what is kept free on the other sides; from one branch to the next."""
+_LABEL = 160
+"""The most that the name of a checkpoint takes after the last message."""
 _STEP, _WIDEST = 60, 930
 """From one message to the next, where there is room for that."""
 _COLUMNS, _ROWS, _LISTED = 36, 20, 20
@@ -87,7 +89,13 @@ class _Plan:
 
     @property
     def width(self) -> float:
-        return max(360.0, self.x(self.last) + _RIGHT)
+        return max(360.0, self.x(self.last) + self.right)
+
+    @property
+    def right(self) -> float:
+        """What is kept free at the right: the name of a checkpoint may stand there."""
+        ends = [mark["name"] for mark in self.tree["checkpoints"] if mark["message"] == self.last]
+        return max(_RIGHT, *(min(_LABEL, 24 + text_width(one_line(name))) for name in ends), 0)
 
     @property
     def height(self) -> float:
@@ -113,7 +121,8 @@ def _plan(tree: Tree) -> _Plan:
     last = max(1, *(row["last"] for row in rows), *(row["first"] for row in rows if row["branch"] == tree["head"]))
     first = max(1, last - _COLUMNS + 1)
     step = min(_STEP, (_WIDEST - _LEFT - _RIGHT) / max(1, last - first))
-    return _Plan(tree, rows, first, last, step)
+    seen = [row for row in rows if row["last"] >= first or row["branch"] == tree["head"]]
+    return _Plan(tree, seen, first, last, step)
 
 
 def _axis(plan: _Plan) -> Iterator[str]:
@@ -183,9 +192,11 @@ def _flags(plan: _Plan) -> Iterator[str]:
     for (row, message), names in named.items():
         x, y = plan.x(message), plan.y(row)
         after = min((other for line, other in named if line == row and other > message), default=None)
-        room = (plan.x(after) if after else plan.width) - x - 20
+        label = fit(", ".join(names), (plan.x(after) if after else plan.width) - x - 20)
+        wide = number(text_width(label) + 4)
         yield f'<path class="flag" transform="translate({number(x - 6)} {number(y - 26)}) scale(.75)" d="{_FLAG}"/>'
-        yield f'<text class="mark" x="{number(x + 8)}" y="{number(y - 16)}">{safe(fit(", ".join(names), room))}</text>'
+        yield f'<rect class="paper" x="{number(x + 6)}" y="{number(y - 26)}" width="{wide}" height="14"/>'
+        yield f'<text class="mark" x="{number(x + 8)}" y="{number(y - 16)}">{safe(label)}</text>'
 
 
 # --- HTML and text ---
