@@ -62,7 +62,8 @@ async def test_a_restore_goes_on_from_the_message_and_is_named_after_its_checkpo
     assert (await browser.tree("trip"))["head"] == "outline"
     await say(agent, "trip", "nara")
     assert texts(model.requests[-1].messages[1:]) == ["kyoto", "KYOTO", "nara"]
-    await browser.restore("trip", "main", 5)  # before "tokyo" was said
+    await browser.restore("trip", "main", 5)
+    assert (await browser.tree("trip"))["head"] == "before message 5"
     await say(agent, "trip", "kobe")
     assert texts(model.requests[-1].messages[1:]) == ["kyoto", "KYOTO", "osaka", "OSAKA", "kobe"]
 

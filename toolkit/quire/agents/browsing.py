@@ -109,12 +109,15 @@ class Browser:
             SessionError: it has no such message any more.
         """
         place = await self._place(session, branch, message)
-        marks = browsing.tree(self._folds[session])["checkpoints"]
+        fold = self._folds[session]
+        marks = browsing.tree(fold)["checkpoints"]
         named = [mark["name"] for mark in marks if (mark["branch"], mark["message"]) == (branch, message)]
         if named:
             await self._memory.restore(session, named[-1])
         else:  # the number of the place means nothing to a person, that of the message does
-            await self._memory.restore(session, place, branch=f"from message {message}")
+            said = browsing.place_details(fold, branch, message)
+            way = "before" if said is not None and said["role"] == "person" else "from"
+            await self._memory.restore(session, place, branch=f"{way} message {message}")
 
     async def fork(self, session: str, branch: str, message: int, into: str) -> None:
         """Let a new session go on from a message, as `Memory.fork` does.

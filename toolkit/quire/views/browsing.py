@@ -333,11 +333,11 @@ def place_at(fold: SessionFold, branch: str, message: int) -> Place | None:
         return None
     at, spoken = found
     turns = fold.lines[branch].turns
+    session, event = turns[at]
     if spoken.role == "person":
-        at -= 1
-        if at < 0:
-            return Place(fold.session, 0)
-    elif at == len(turns) - 1 and turns[at][1].branch == branch and turns[at][0] == fold.session:
+        home = fold if session == fold.session else fold.origins[session]
+        return home.place_of(event.branch, event.seq - 1)
+    if at == len(turns) - 1 and event.branch == branch and session == fold.session:
         return fold.place_of(branch)  # with the summary that was made since
     return Place(*_id(turns[at]))
 
