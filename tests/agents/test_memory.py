@@ -458,7 +458,7 @@ def test_a_turn_that_broke_off_goes_on_from_where_it_began(quire_home):
         return "done"
 
     helper, model = agent("2", tools=[step])
-    broken = next(run for run in quire.runs().itertuples() if run.status == "running")
+    broken = next(run for run in quire.runs().itertuples() if run.status != "succeeded")
     assert helper.resume(broken.run).wait() == "2"
     assert said(model.requests[0]) == ["a", "1", "b", "", ""]
     assert [m.text for m in asyncio.run(Memory().history("s"))] == ["a", "1", "c", "c!", "b", "", "", "2"]

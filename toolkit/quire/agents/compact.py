@@ -12,11 +12,13 @@ from quire.agents.llm import LLM
 from quire.core.errors import DefinitionError
 from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, ToolResult
 from quire.core.ports import Model
+from quire.run.bracket import bracket
 from quire.run.context import Context
 from quire.run.runnable import Runnable
 from quire.run.threads import in_thread
+from quire.views.session import Line
 
-__all__ = ["By", "summed_up", "transcript", "who"]
+__all__ = ["By", "due", "summed_up", "transcript", "who"]
 
 By: TypeAlias = LLM | Model | Runnable[Any, Any] | Callable[[str], Any]
 """Who can sum up: a model, an agent or another runnable that takes text, a function of the text."""
@@ -59,8 +61,8 @@ def _told(part: Part) -> str:
             return ""
 
 
-def who(by: Any) -> str:
-    """Return the name of who sums up.
+def who(by: Any, where: str = "compact(by") -> str:
+    """Return the name of who sums up, as `where` says it.
 
     Raises:
         DefinitionError: it cannot.
@@ -71,20 +73,57 @@ def who(by: Any) -> str:
         return cast("LLM | Model", by).model
     if callable(by):
         return getattr(by, "__name__", "function")
-    message = f"compact(by={by!r}) has nobody to sum up."
-    raise DefinitionError(message, remedy='by=LLM("gpt-4o-mini"), an agent, or a function of the conversation\'s text.')
+    message = f"{where}={by!r}) has nobody to sum up."
+    raise DefinitionError(message, remedy=f'{where}=LLM("gpt-4o-mini")), or an agent, or a function of the text.')
 
 
-async def summed_up(by: By, text: str) -> str:
-    """Return a shorter text that stands for a conversation; a model's is a run of its own."""
+def due(line: Line, window: int) -> int | None:
+    """Return how many turns are to be summed up, from the first, so that half the window is left; `None` if none are.
+
+    Never more than a window at a time: a conversation that has been long before anybody sums it up is caught up with
+    in several turns, and one whose summaries fail is not read again whole each time.
+
+    Example:
+        >>> due(Line(), window=4) is None
+        True
+    """
+    shown = len(line.turns) - line.hidden
+    return line.hidden + min(shown - max(window // 2, 1), window) if shown > window else None
+
+
+async def summed_up(by: By, text: str, context: Context | None = None) -> str:
+    """Return a shorter text that stands for a conversation: in a part of the run there, or in a run of its own."""
+    summary = _runnable(by)
+    if context is None:
+        return str(await summary.execute(text))
+    place = context.child(summary.name)
+    place.streaming = None  # who hears the agent's reply piece by piece waits for no more of it
+    return str(await bracket(summary, text, place))
+
+
+def _runnable(by: By) -> Runnable[Any, Any]:
     if isinstance(by, Runnable):
-        return str(await cast("Runnable[Any, Any]", by).execute(text))
+        return cast("Runnable[Any, Any]", by)
     if isinstance(by, LLM) or hasattr(by, "ask"):
-        return await _Summary(cast("LLM | Model", by)).execute(text)
-    function = cast("Callable[[str], Any]", by)
-    if inspect.iscoroutinefunction(function):
-        return str(await function(text))
-    return str(await in_thread(function, text))
+        return _Summary(cast("LLM | Model", by))
+    return _Function(cast("Callable[[str], Any]", by))
+
+
+class _Function(Runnable[str, Any]):
+    """A function of the conversation's text."""
+
+    kind = "step"
+    input = str
+    output = Any
+
+    def __init__(self, function: Callable[[str], Any]) -> None:
+        self.name = who(function)
+        self._function = function
+
+    async def _run(self, input: str, ctx: Context) -> Any:  # noqa: ARG002 - a function knows no context
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(input)
+        return await in_thread(self._function, input)
 
 
 class _Summary(Runnable[str, str]):

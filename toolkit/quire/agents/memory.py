@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
@@ -51,7 +51,12 @@ class Memory:
 
     Conversations are kept where the runs are, or in the `store` given: one, or the address of one. `backend="file"`
     is the folder `QUIRE_HOME`, `backend="db"` the database that the environment or `quire.toml` names, or else
-    a file of SQLite in that folder. With `window`, models are shown that many turns at most.
+    a file of SQLite in that folder.
+
+    With `window`, models are shown that many turns at most. What is older is not shown any more; or, with `summary`,
+    a model, an agent or a function of its text sums it up, and models are shown the summary before the turns. That
+    is done when a turn makes them more than the window, for all but half of it, so once in many turns. It is a part
+    of that turn's run, with its tokens and its cost. If it fails, the turn does not, and the next one tries again.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -74,9 +79,11 @@ class Memory:
         *,
         backend: Literal["file", "db"] | None = None,
         window: int | None = None,
+        summary: compact.By | None = None,
     ) -> None:
         self._store = _checked_store(store, backend)
         self.window = _at_least_one("Memory(window", window)
+        self.summary = _checked_summary(summary, window)
         self._folds: OrderedDict[str, tuple[Store, SessionFold]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -84,7 +91,8 @@ class Memory:
 
     def _options(self) -> list[str]:
         store = [] if self._store is None else [repr(self._store)]
-        return [*store, *([] if self.window is None else [f"window={self.window}"])]
+        window = [] if self.window is None else [f"window={self.window}"]
+        return [*store, *window, *([] if self.summary is None else [f"summary={compact.who(self.summary)}"])]
 
     @property
     def store(self) -> Store:
@@ -112,6 +120,19 @@ class Memory:
                 messages=len(shown),
             )
             yield sitting
+            await self._sum_up(session, context)
+
+    async def _sum_up(self, session: str, context: Context) -> None:
+        """Let a summary stand for the older turns, if the turn that was taken there makes too many to be shown."""
+        fold = self._cached(session)
+        turn = None if fold is None else fold.turn_of(context.run, context.span)
+        if fold is None or turn is None or self.window is None or self.summary is None:
+            return
+        hidden = compact.due(fold.line(turn.branch), self.window)
+        if hidden is None:
+            return
+        with suppress(Exception):  # its own part of the run tells what went wrong
+            await self._compact(fold, turn.branch, hidden, self.summary, context)
 
     # Going back, and going two ways
 
@@ -218,22 +239,14 @@ class Memory:
             SessionError: there are no older turns, or nobody summed them up.
         """
         least = cast("int", _at_least_one("compact(keep", keep))
-        name = compact.who(by)
+        compact.who(by)
         async with self._alone(session) as fold:
-            line, branch = fold.line(), fold.head
+            line = fold.line()
             hidden = len(line.turns) - least
             if hidden <= line.hidden:
                 message = f"Session {session!r} has no turns to sum up before its last {least}."
                 raise SessionError(message, remedy="Go on with it first, or keep fewer: keep=1.")
-            older = [message for _, event in line.turns[line.hidden : hidden] for message in event.turn]
-            before = line.summaries[-1][1].summary if line.summaries else None
-            summary = await compact.summed_up(by, compact.transcript(older, before))
-            if not summary.strip():
-                message = f"{name} summed up session {session!r} with no word."
-                raise SessionError(message, remedy="Let another model or function do it: by=...")
-            fields = {"kind": Compacted, "branch": branch, "hidden": hidden, "summary": summary, "by": name}
-            await self._add(fold, lambda _: [fields])
-            return summary
+            return await self._compact(fold, fold.head, hidden, by)
 
     async def delete(self, session: str) -> None:
         """Delete a session with all its branches; that there is none is no error.
@@ -251,6 +264,29 @@ class Memory:
             await self.store.delete(stream_of(session))
             self._folds.pop(session, None)
             tell(session)
+
+    async def _compact(
+        self, fold: SessionFold, branch: str, hidden: int, by: compact.By, context: Context | None = None
+    ) -> str:
+        """Let a summary stand for so many turns of a branch, and return it: made in that context, if there is one."""
+        line = fold.line(branch)
+        older = [message for _, event in line.turns[line.hidden : hidden] for message in event.turn]
+        before = line.summaries[-1][1].summary if line.summaries else None
+        name = compact.who(by)
+        summary = await compact.summed_up(by, compact.transcript(older, before), context)
+        if context is not None:
+            await context.log.flush()  # as for a turn, the session never knows more than the run's own log
+        if not summary.strip():
+            message = f"{name} summed up session {fold.session!r} with no word."
+            raise SessionError(message, remedy="Let another model or function do it: by=...")
+        fields = {"kind": Compacted, "branch": branch, "hidden": hidden, "summary": summary, "by": name}
+
+        def hide(now: SessionFold) -> list[dict[str, Any]]:
+            # Somebody else may have summed up as much in the meantime, or deleted the session.
+            return [fields] if branch in now.lines and now.line(branch).hidden < hidden else []
+
+        await self._add(fold, hide)
+        return summary
 
     # Looking
 
@@ -426,6 +462,16 @@ def _check_name(what: str, name: Any) -> None:
     if not isinstance(name, str) or not name.strip():
         message = f"{name!r} is no name for a {what}."
         raise DefinitionError(message, remedy=f'Give a text, such as "after-outline": name="{what}-1".')
+
+
+def _checked_summary(summary: Any, window: int | None) -> compact.By | None:
+    if summary is None:
+        return None
+    compact.who(summary, "Memory(summary")
+    if window is None:
+        message = "Memory(summary=...) does not say when to sum up."
+        raise DefinitionError(message, remedy="Say how many turns are shown at most: Memory(window=20, summary=llm)")
+    return summary
 
 
 def _at_least_one(which: str, number: int | None) -> int | None:

@@ -67,7 +67,7 @@ class Context:
         name: str,
         path: tuple[str, ...],
         deadline: float | None,
-        streaming: bool,
+        streaming: bool | None,
         parts: list[Part],
         timed: bool,
         item: int | None = None,
@@ -85,7 +85,8 @@ class Context:
         self.path = path
         self.deadline = deadline
         """On the loop's clock; `None` when there is none."""
-        self.streaming = streaming
+        self.streaming: bool | None = streaming
+        """Whether replies are written piece by piece; `None` if nobody is to see the pieces."""
         self.parts = parts
         """What was started inside the run with `start`, and ends with it."""
         self.timed = timed
@@ -126,6 +127,8 @@ class Context:
 
         What is recorded is always recorded so, or a run that is watched would find nothing of one that was not.
         """
+        if self.streaming is None:
+            return False
         return self.streaming or self.log.followed or in_force() is not None
 
     def child(
