@@ -34,6 +34,30 @@ export interface Head {
   reason: string | null;
   /** The run that it was forked from. */
   source?: string;
+  /** What people are asked and what they answered, the oldest first. */
+  questions: Question[];
+}
+
+export interface Question {
+  id: string;
+  /** The node of the graph that asks. */
+  node: string | null;
+  /** Who asks, from the outside in. */
+  path: string;
+  text: string;
+  /** What it is about, with the arguments as JSON. */
+  tool: string | null;
+  arguments: Fields;
+  why: string | null;
+  choices: string[];
+  /** The type of a free answer; none if there are only the choices. */
+  field: string | null;
+  asked_at: number;
+  /** When nobody needs to answer any more. */
+  until: number | null;
+  answer: string | null;
+  by: string | null;
+  answered_at: number | null;
 }
 
 export type Fields = [name: string, type: string][];
@@ -299,6 +323,8 @@ export type ToKernel =
   // A node now, or after the first `seq` events; the whole run then; another run from there on.
   | { type: "inspect"; view: string; node: string; seq?: number }
   | { type: "moment" | "fork"; view: string; seq: number }
+  // Words that were chosen, or text that the kernel reads as what was asked for.
+  | { type: "answer"; view: string; question: string; value: string }
   | { type: "sessions"; view: string; ask: Ask & { by: string } };
 
 /** `now` is the kernel's clock; with it, elapsed times are right on a page whose clock differs. */
@@ -309,8 +335,8 @@ export type FromKernel = { now?: number } & (
   | { type: "moment"; view: string; seq: number; data: Past | null }
   // The run that was asked for is shown in a slot of its own.
   | { type: "forked"; view: string; fork: string }
-  // What was asked for cannot be done, and why.
-  | { type: "refused"; view: string; message: string }
+  // What was asked for cannot be done, and why; with a question, an answer to it does not fit.
+  | { type: "refused"; view: string; question?: string; message: string }
   | { type: "sessions"; view: string; said: Answer }
   // The answer to `close`, for the other pages of this kernel: who still shows the view opens it again.
   | { type: "closed"; view: string }

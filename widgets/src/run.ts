@@ -9,6 +9,7 @@ import { RunHead } from "./head";
 import { Inspector } from "./inspector";
 import { kernelGone } from "./notice";
 import type { Details, Past } from "./protocol";
+import { Questions } from "./questions";
 import { Scrub, type Place } from "./scrub";
 import { elapsed, isLive } from "./status";
 import { Tabs } from "./tabs";
@@ -23,6 +24,7 @@ export class RunView implements View<RunState> {
   readonly #host: Host;
   readonly #kind: RunState["kind"];
   readonly #head: RunHead;
+  readonly #questions: Questions;
   readonly #failure = html("div", { class: "panel", hidden: true });
   readonly #tabs = new Tabs("Views of the run", (id) => this.#turn(id));
   readonly #graph: GraphView;
@@ -36,6 +38,7 @@ export class RunView implements View<RunState> {
   #past: (Place & { state: RunState }) | null = null;
   #wanted: Place | null = null;
   #asked: number | null = null;
+  #gone = false;
   #inspected = -Infinity;
   #touched = false;
   #failed = "";
@@ -46,9 +49,10 @@ export class RunView implements View<RunState> {
     this.#head = new RunHead(() => host.stop());
     this.#graph = new GraphView({ onSelect: (node) => this.#select(node), now: () => this.#time() });
     this.#inspector = new Inspector((seq) => host.fork(seq));
+    this.#questions = new Questions((question, value) => host.answer(question, value));
     this.#scrub = new Scrub({ onMove: (place) => this.#move(place), onFork: (seq) => host.fork(seq) });
     this.#graphPage = html("div", {}, this.#graph.root, this.#inspector.root);
-    const parts = [this.#head.root, this.#failure, ...this.#pages(), this.#scrub.root];
+    const parts = [this.#head.root, this.#questions.root, this.#failure, ...this.#pages(), this.#scrub.root];
     this.root = html("section", { class: "quire", role: "region" }, ...parts);
   }
 
@@ -75,6 +79,7 @@ export class RunView implements View<RunState> {
     if (this.#past) return;
     const now = this.#time();
     this.#head.tick(this.#now.head, now);
+    this.#questions.tick(now);
     this.#graph.tick();
     if (this.#touched && now - this.#inspected >= INSPECT_EVERY) this.#ask();
   }
@@ -91,15 +96,21 @@ export class RunView implements View<RunState> {
     if (this.#wanted.seq !== seq) this.#askFor(this.#wanted.seq);
   }
 
+  refuse(question: string, message: string): void {
+    this.#questions.refuse(question, message);
+  }
+
   forked(refusal?: string): void {
     this.#scrub.forked(refusal);
     this.#inspector.forked();
   }
 
   close(): void {
+    this.#gone = true;
     this.#scrub.close();
     this.#inspector.close();
     this.#move(null);
+    this.#showHead();
     const at = this.#length();
     const seen = at === null ? "This is the run as last seen." : `This is the run as last seen, at ${words.seconds(at)}.`;
     this.#head.close();
@@ -195,6 +206,8 @@ export class RunView implements View<RunState> {
 
   #showHead(): void {
     const { head } = this.#state;
+    const isOpen = this.#past === null && !this.#gone && isLive(head.status);
+    this.#questions.show(head.questions, { now: this.#time(), open: isOpen });
     this.#head.show(head, this.#time(), this.#past && { at: this.#past.at, live: isLive(this.#now.head.status) });
     const failed = JSON.stringify(head.error);
     if (failed === this.#failed) return;

@@ -116,6 +116,7 @@ export class Screen {
       moment: (seq) => this.#send({ type: "moment", view: id, seq }),
       fork: (seq) => this.#fork(id, seq),
       ask: (ask) => this.#send({ type: "sessions", view: id, ask }),
+      answer: (question, value) => this.#send({ type: "answer", view: id, question, value }),
       now: () => Date.now() / 1000 - this.#skew,
     };
   }
@@ -197,6 +198,7 @@ export class Screen {
 function answer(view: View<never>, message: Extract<FromKernel, { type: "details" | "moment" | "forked" | "refused" | "sessions" }>): void {
   if (message.type === "details") view.inspect?.(message.details, message.seq ?? null);
   else if (message.type === "forked") view.forked?.();
+  else if (message.type === "refused" && message.question !== undefined) view.refuse?.(message.question, message.message);
   else if (message.type === "refused") view.forked?.(message.message);
   else if (message.type === "sessions") view.hear?.(message.said);
   else if (message.data) view.moment?.(message.seq, message.data);

@@ -26,6 +26,8 @@ export interface View<State> {
   forked?(refusal?: string): void;
   /** The answer to something that was asked for with `ask`, by this view or by another one. */
   hear?(said: Answer): void;
+  /** An answer to a question does not fit, and why. */
+  refuse?(question: string, message: string): void;
   /** The kernel is gone: say so, and keep what is shown. */
   close(): void;
 }
@@ -41,6 +43,8 @@ export interface Host {
   fork(seq: number): void;
   /** Something about sessions. */
   ask(ask: Ask & { by: string }): void;
+  /** The answer to a question of the run. */
+  answer(question: string, value: string): void;
   /** The kernel's clock, in seconds. */
   now(): number;
 }

@@ -87,6 +87,7 @@ export function head(changes: Partial<Head> = {}): Head {
     total: 3,
     error: null,
     reason: null,
+    questions: [],
     ...changes,
   };
 }
