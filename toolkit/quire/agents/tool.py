@@ -119,6 +119,7 @@ class Tool(Composable[Any, O]):
         self.once = Once(
             key=self._of_arguments(idempotency_key, "idempotency_key"),
             verify=self._checking(self._of_arguments(verify, "verify")),
+            gives=self.output,
         )
         # Last: it is compared with the one it takes the place of.
         define(self, function_key(function, self.name))

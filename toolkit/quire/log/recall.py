@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import TypeAlias
 
 from quire.core.events import (
+    Answered,
+    Asked,
     Called,
     Cancelled,
     Event,
@@ -30,10 +32,14 @@ from quire.core.events import (
 )
 from quire.log.writes import Writes
 
-__all__ = ["Mark", "Recall"]
+__all__ = ["DOUBT", "QUESTION", "Mark", "Recall"]
 
 Mark: TypeAlias = "int | str | tuple[str, int] | None"
 
+QUESTION: Mark = ("question", 0)
+"""The mark of what somebody asks a person; its text is its name."""
+DOUBT: Mark = ("doubt", 0)
+"""The mark of the question whether a tool has done its work."""
 _NOT_SETTLED = {"UnresolvedEffect", "KeyboardInterrupt"}
 """Errors that do not say whether a tool has done its work."""
 
@@ -67,6 +73,12 @@ class Recall:
         self._replies: dict[str | None, list[tuple[int, Responded]]] = {}
         self._said: Counter[tuple[str | None, str, str, str]] = Counter()
         self._rescued: dict[str, Rescued] = {}
+        self._questions: dict[str, Asked] = {}
+        self._answers: dict[str, Answered] = {}
+        self._told: set[str | None] = set()
+        """Who was answered."""
+        self._ahead: dict[str, str | None] = {}
+        """Who asked, by the span of an answer that nobody has gone on with yet."""
         for event in past:
             self._take(event)
         for parts in self._parts.values():
@@ -123,6 +135,14 @@ class Recall:
         """Return who took the place of what failed there."""
         return self._rescued.get(span)
 
+    def answered(self, span: str) -> Answered | None:
+        """Return what was answered to a question."""
+        return self._answers.get(span)
+
+    def is_ahead(self, question: str) -> bool:
+        """Whether a question was answered while nobody was at work, and nobody has gone on since."""
+        return question in self._ahead
+
     def reply(self, agent: str) -> Responded | None:
         """Return the next reply that an agent was given, which is not given again; `None` if there is no more."""
         replies = self._replies.get(agent)
@@ -160,6 +180,8 @@ class Recall:
                 self._place(event, event.model, ("asked", event.messages))
             case Responded():
                 self._answer(event)
+            case Asked() | Answered():
+                self._consult(event)
             case Said():
                 self._said[(event.parent, event.sender, event.role, event.text)] += 1
             case _:
@@ -170,7 +192,7 @@ class Recall:
             self._open.add(event.span)
             self._unsettled.add(event.span)
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: Event) -> None:  # noqa: C901 - one case a kind is the plainest way to write it
         if isinstance(event, Succeeded | Failed | Cancelled):
             self._open.discard(event.span)
         match event:
@@ -184,7 +206,11 @@ class Recall:
                 self._fail(event)
             case Resumed():
                 self._results.pop(event.span, None)
+                if event.span in self._ahead.values():
+                    self._ahead = {span: asker for span, asker in self._ahead.items() if asker != event.span}
                 self._reopen(event)
+            case Forked():
+                self._unsettled.clear()  # what the other run was about to do is not this one's
             case Retried():
                 self._forget_attempt(event)
             case Rescued():
@@ -193,6 +219,31 @@ class Recall:
                 self._cancel(event)
             case _:
                 pass
+
+    def _consult(self, event: Asked | Answered) -> None:
+        """Take a question or an answer into account.
+
+        A tool asks before it does its work: one that waits for its first answer has not done it.
+        """
+        asker = event.parent
+        if isinstance(event, Asked):
+            if event.span not in self._questions:
+                self._place(event, event.text, DOUBT if event.doubt else QUESTION)
+            if not event.doubt and asker not in self._told:
+                self._unsettled.discard(asker or "")
+            self._questions[event.span] = event
+            self._answers.pop(event.span, None)
+            return
+        asked = self._questions.get(event.span)
+        if asked is None:
+            return
+        self._answers[event.span] = event
+        if not asked.doubt:
+            self._told.add(asker)
+        if event.ahead:
+            self._ahead[event.span] = asker
+        else:
+            self._unsettled.add(asker or "")
 
     def _place(self, event: Event, name: str, mark: Mark) -> None:
         self._parts.setdefault(event.parent, {}).setdefault((name, mark), []).append(event.span)

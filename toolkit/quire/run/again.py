@@ -1,7 +1,8 @@
 """What is not done a second time, in a run that goes on after it had broken off.
 
 What has ended well gives what it gave. A tool that was about to work when the run broke off may have done its work
-or not: it is asked, or used again with the key that tells its effect apart; with neither, the run stops here.
+or not: it is asked, or used again with the key that tells its effect apart; with neither, a person is asked, and
+where nobody is there to answer the run stops here.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from quire.core.errors import DefinitionError, QuireError, StreamConflict, UnresolvedEffect
+from quire.core.errors import DefinitionError, QuireError, StreamConflict, Unanswered, UnresolvedEffect
 from quire.core.events import Resumed
 from quire.core.schema import plain, read_back, render, type_name
 from quire.log.log import Log
+from quire.log.recall import DOUBT
+from quire.run.answers import Form, schema_of
 from quire.run.context import Context
+from quire.run.desk import inquire
 from quire.run.process import here
 
 __all__ = ["Once", "claim", "doubt", "earlier", "go_on"]
@@ -41,6 +45,8 @@ class Once:
     """What tells the effect of these arguments apart from every other."""
     verify: Callable[[Any], Awaitable[Any]] | None = None
     """What it gave for these arguments, if its effect is already there; else `None`."""
+    gives: Any = Any
+    """The type of what it gives."""
 
 
 def earlier(runnable: Kept, context: Context) -> tuple[bool, Any]:
@@ -92,22 +98,84 @@ async def doubt(once: Once, tool: str, value: Any, context: Context) -> tuple[bo
     """Decide about a tool that may have done its work before: return whether it has, and what it gave then.
 
     Raises:
-        UnresolvedEffect: nobody can tell.
+        UnresolvedEffect: nobody can tell, or somebody said that the run shall end here.
     """
     found = None if once.verify is None else await once.verify(value)
     if found is not None:
         return True, found
-    if once.verify is None and once.key is None:
-        arguments = plain(value)
+    if once.verify is not None or once.key is not None:
+        return False, None
+    arguments = plain(value)
+    told = f"{tool}({_words(arguments)})"
+    asked = _Doubt(once.gives, tool, arguments, f"Did {told} do its work? The run broke off while it was at it.")
+    try:
+        said = await asked.settled(context)
+    except Unanswered as nobody:
         raise UnresolvedEffect(
-            f"Whether `{tool}({_words(arguments)})` has done its work is not known: the run broke off meanwhile.",
+            f"Whether `{told}` has done its work is not known: the run broke off meanwhile.",
             where=context.where,
             remedy="Give the tool verify=, which looks whether its effect is there, or idempotency_key=, with which\n"
-            "doing it again is harmless; then resume the run.",
+            f"doing it again is harmless; or say it: quire.load({context.run!r}).answer({nobody.question!r}, ...)\n"
+            f"with what it gave, or {_NO!r}; then resume the run.",
             tool=tool,
             arguments=arguments,
-        )
-    return False, None
+            question=nobody.question,
+        ) from None
+    if said == _STOP:
+        message = f"Whether `{told}` has done its work is not known, and the run was to be stopped."
+        remedy = "Resume the run to be asked once more."
+        raise UnresolvedEffect(message, where=context.where, remedy=remedy, tool=tool, arguments=arguments)
+    if said == _NO:
+        return False, None
+    return True, None if said == _YES else read_back(once.gives, said)
+
+
+_YES = "yes"
+_NO = "no, do it now"
+_STOP = "stop the run"
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """The question whether a tool has done its work."""
+
+    gives: Any
+    tool: str
+    arguments: Any
+    text: str
+
+    async def settled(self, context: Context) -> Any:
+        """Return the answer: what the tool gave, or one of the choices."""
+        recall = context.log.recall
+        span, known = context.log.new_span(), None
+        # Each time that it breaks off is a question of its own; the last one counts.
+        while recall is not None and (known := recall.span(context.span, self.text, DOUBT)) is not None:
+            span = known
+        kept = None if recall is None else recall.answered(span)
+        if recall is not None and kept is not None:
+            # "Do it now" holds for one try.
+            if recall.is_ahead(span) or kept.value not in (_NO, _STOP):
+                return kept.value
+            span = context.log.new_span()
+        about: dict[str, Any] = {"tool": self.tool, "arguments": self.arguments, "why": self._why(), "doubt": True}
+        return await inquire(context, span, self.text, self._form(), **about)
+
+    def _why(self) -> str:
+        return f"If it did, the answer is what it gave: {type_name(self.gives)}."
+
+    def _form(self) -> Form:
+        schema = schema_of(self.gives)
+        silent = schema is None or _is_fitting(self.gives, None)
+        choices = {choice: choice for choice in ([_YES, _NO, _STOP] if silent else [_NO, _STOP])}
+        return Form(self.gives, choices, free=schema is not None, schema=schema)
+
+
+def _is_fitting(kind: Any, value: Any) -> bool:
+    try:
+        read_back(kind, value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _words(arguments: Any) -> str:

@@ -86,6 +86,7 @@ class Work(Protocol):
         edit: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         keys: Mapping[str, str] | None = None,
+        attended: bool | None = None,
     ) -> Any:
         """Start a run with what another has done."""
         ...
@@ -116,7 +117,11 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
         gate = errors.SubmitError if parent is None else errors.DispatchError
         accepted = _accepted(runnable, value, context.name, gate)
         work = runnable._run(accepted, context)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - the contract's own seam
-        result = await (work if context.deadline is None else until(context, work))
+        try:
+            result = await (work if context.deadline is None else until(context, work))
+        finally:
+            if context.desk.waiting:
+                context.desk.leave(span)
         result = promised(runnable, result)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, span, parent, reason=why(cancelled, context))

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from quire.core.contents import named
-from quire.core.errors import CassetteError, ProviderError, Stop
+from quire.core.errors import CassetteError, ProviderError, Stop, Unanswered
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
 from quire.core.messages import Text, Thought, ToolCall, ToolResult
 from quire.core.ports import Answer, FinishReason, Model, ModelRequest, Piece
@@ -256,12 +256,12 @@ class _Effort:
         recall = self.place.log.recall
         if recall is None or not self.known:
             return None
+        await go_on(self.place)
         if once is not None and recall.unsettled(self.place.span):
             done, result = await doubt(once, self.place.name, given, self.place)
             if done:
                 data, files = named(result)
                 return Effect(result=data, files=files)
-        await go_on(self.place)
         return None
 
 
@@ -270,7 +270,7 @@ async def _effect(work: Callable[[Context], Awaitable[Any]], place: Context, tak
         data, files = named(await work(place))
         effect = Effect(result=data, files=files)
     except Stop as stop:
-        if take is not None:
+        if take is not None and not isinstance(stop, Unanswered):  # another time somebody may be there
             take.keep(Effect(error_type=type(stop).__name__, error=stop.what, stops=True))
         raise
     except CassetteError:
@@ -278,6 +278,8 @@ async def _effect(work: Callable[[Context], Awaitable[Any]], place: Context, tak
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told; sys.exit() must not end the kernel
         place.keys.hide_in(error)
         effect = Effect(error_type=type(error).__name__, error=str(error))
+    finally:
+        place.desk.leave(place.span)
     if take is not None:
         take.keep(effect)
     return effect

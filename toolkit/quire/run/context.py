@@ -6,16 +6,20 @@ import asyncio
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, overload
 
-from quire.core.errors import QuireError
+from quire.core.errors import DefinitionError, QuireError
 from quire.core.tape import in_force
 from quire.log.log import Log
 from quire.log.recall import Mark
+from quire.run.answers import form_of
+from quire.run.desk import Asking, Desk, ask
 from quire.run.keys import NO_KEYS, Keys
 from quire.run.scope import Scope
 
-__all__ = ["CURRENT", "Context", "Part", "current_context", "enter", "nearer", "why"]
+__all__ = ["CURRENT", "Context", "Part", "check_timeout", "current_context", "enter", "nearer", "why"]
+
+T = TypeVar("T")
 
 
 class Part(Protocol):
@@ -40,6 +44,7 @@ class Context:
     __slots__ = (
         "deadline",
         "decision",
+        "desk",
         "error",
         "item",
         "key",
@@ -76,6 +81,7 @@ class Context:
         keys: Keys = NO_KEYS,
         session: str | None = None,
         state: Scope | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self.log = log
         self.loop = loop
@@ -105,6 +111,8 @@ class Context:
         """The conversation that agents with a memory go on with; `None` if the run was started in none."""
         self.state = state
         """What of the run's state is seen and written here; `None` in a run without one."""
+        self.desk = desk or Desk(log, loop)
+        """Where the run's questions to people wait for answers."""
 
     @property
     def run(self) -> str:
@@ -169,7 +177,63 @@ class Context:
             keys=self.keys if keys is None else keys,
             session=self.session if session is None else session,
             state=self.state,
+            desk=self.desk,
         )
+
+    @overload
+    def ask(self, question: str, *, why: str | None = None, timeout: float | None = None) -> Asking[str]: ...
+
+    @overload
+    def ask(
+        self, question: str, output: type[T], *, why: str | None = None, timeout: float | None = None
+    ) -> Asking[T]: ...
+
+    @overload
+    def ask(
+        self, question: str, output: Any, *, why: str | None = None, timeout: float | None = None
+    ) -> Asking[Any]: ...
+
+    def ask(
+        self, question: str, output: Any = str, *, why: str | None = None, timeout: float | None = None
+    ) -> Asking[Any]:
+        """Ask a person, and wait for the answer: `await current_context().ask("Publish this?", bool)`.
+
+        `output` is the type of the answer: `bool` is yes or no, a `Literal` or an `Enum` one of its values, anything
+        else whatever fits it. `why` is shown beside the question. A plain `def` step or tool, which has a thread of
+        its own, writes `current_context().ask(...).wait()`.
+
+        The run waits, and goes on when somebody has answered: in its view, or with `run.answer(...)`. After
+        `timeout` seconds it raises `Unanswered`. The time a person takes counts, too, against the `timeout=` of the
+        step and of the run, which are promises about when they end.
+
+        Somebody can be asked in a notebook before which somebody sits, and in a run that was started with
+        `attended=True`. Elsewhere this raises `Unanswered`, and the question stays in the record: answer it there
+        with `quire.load(run).answer(...)`, and resume the run. What was answered is not asked again then. A tool
+        that was killed while it waited is begun anew, so let it ask before it does its work.
+
+        Raises:
+            Unanswered: nobody is there to answer, or nobody did in time.
+            DefinitionError: nobody could give such an answer, or there is no question.
+
+        Example:
+            >>> from quire import Step, current_context
+            >>> @Step
+            ... async def greet(name: str) -> str:
+            ...     friend = await current_context().ask(f"Is {name} a friend?", bool)
+            ...     return f"{'Hi' if friend else 'Good day'}, {name}!"
+            >>> run = greet.start("Ana", attended=True)
+            >>> while not run.questions:
+            ...     pass
+            >>> run.answer("yes")
+            >>> run.wait()
+            'Hi, Ana!'
+        """
+        if not isinstance(question, str) or not question.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"ask({question!r}) asks nothing."
+            raise DefinitionError(message, remedy='Write the question as a person reads it: ask("Publish this?", bool)')
+        check_timeout(timeout)
+        form = form_of(output)
+        return Asking(lambda: ask(self, question, form, why=why, timeout=timeout), self.loop)
 
     def within(self, seconds: float) -> Context:
         """Return the same place with less time."""
@@ -184,6 +248,14 @@ def enter(context: Context) -> None:
     state = context.state
     if state is not None and state.span != context.span:
         context.state = state.part(context.span)
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Raise `DefinitionError` for a time that nothing can be done in."""
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (number and timeout > 0):
+        message = f"timeout={timeout!r} leaves no time."
+        raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
 
 
 def nearer(deadline: float | None, other: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -12,7 +13,7 @@ from pathlib import Path
 from quire.core.errors import StreamConflict
 from quire.core.events import Cancelled, Event, Failed, Resumed, Started, Succeeded
 
-__all__ = ["check_free", "here", "is_alive", "words"]
+__all__ = ["check_free", "here", "is_alive", "words", "worker"]
 
 _PROC = Path("/proc")
 
@@ -54,8 +55,8 @@ def words(mark: str) -> str:
     return f"process {mark.split(' ')[1]}"
 
 
-def check_free(run: str, past: list[Event]) -> None:
-    """Raise `StreamConflict` if another process is known to be at work on the run."""
+def worker(past: Sequence[Event]) -> str | None:
+    """Return the mark of the process that does the work of a run; `None` if it has ended, or nobody said."""
     mark: str | None = None
     for event in past:
         if event.span != past[0].span:
@@ -64,6 +65,12 @@ def check_free(run: str, past: list[Event]) -> None:
             mark = event.process or mark
         elif isinstance(event, Succeeded | Failed | Cancelled):
             mark = None
+    return mark
+
+
+def check_free(run: str, past: Sequence[Event]) -> None:
+    """Raise `StreamConflict` if another process is known to be at work on the run."""
+    mark = worker(past)
     if mark is not None and mark != here() and is_alive(mark):
         message = f"Run {run} is being done by {words(mark)}."
         raise StreamConflict(message, remedy=f"Let that one do it, and read it when it has ended: quire.load({run!r})")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from quire.core.codec import encode
-from quire.core.errors import DefinitionError
+from quire.core.errors import AnswerRefused, DefinitionError
 from quire.core.events import Event, Started, Succeeded
+from quire.run.ahead import answer_ahead
+from quire.run.answers import Question
+from quire.run.desk import desks
 from quire.run.reprice import quotes
 from quire.run.scope import state_of
 from quire.views import drawing, tables
@@ -29,15 +32,25 @@ class Record:
     explains each column); on the last line of a cell the record draws itself.
     """
 
-    def __init__(self, id: str, events: Callable[[], Sequence[Event]]) -> None:
+    def __init__(
+        self, id: str, events: Callable[[], Sequence[Event]], *, kept: bool = False, ends: Sequence[Event] = ()
+    ) -> None:
         self.id = id
         self._events = events
+        self._ends = ends
+        self._kept = kept
+        """Whether these are the events that the store has, and not a copy."""
         self._read: tuple[int, Reading] | None = None
 
     @property
     def past(self) -> Sequence[Event]:
         """The events so far."""
         return self._events()
+
+    @property
+    def account(self) -> Sequence[Event]:
+        """The events so far; and if nobody is at work on it any more, how what had begun is taken to have ended."""
+        return [*self.past, *self._ends] if self._ends else self.past
 
     def at(self, seq: int) -> Record:
         """Return the run as it was at a place in its log, with all its views: the first `seq` events.
@@ -78,6 +91,59 @@ class Record:
         return self.fold().head()["status"]
 
     @property
+    def questions(self) -> list[Question]:
+        """What the run asks a person, and nobody has answered: the oldest first."""
+        desk = desks.get(self.id)
+        asked = self.fold().questions.values()
+        # What was answered a moment ago, in another thread, may not be in the log yet.
+        return [Question.of(one) for one in asked if desk is None or one.span in desk.waiting]
+
+    @overload
+    def answer(self, value: Any, /, *, by: str = "you") -> None: ...
+
+    @overload
+    def answer(self, question: Question | str, value: Any, /, *, by: str = "you") -> None: ...
+
+    def answer(self, *said: Any, by: str = "you") -> None:
+        """Answer a question of the run: `run.answer(question, value)`, or `run.answer(value)` when only one is open.
+
+        `question` is one of `run.questions`, or its id. A choice is given by its words or its value, anything else
+        as a value or as text. The run goes on at once, whatever thread this is called in. For a run that was killed,
+        or had failed because nobody was there, the answer is kept with its record, and taken when it is resumed.
+
+        Raises:
+            AnswerRefused: it does not fit, and the question stays open; or there is no such question that is open.
+            StreamConflict: another process is at work on the run.
+
+        Example:
+            >>> import quire
+            >>> from quire import Step, current_context, errors
+            >>> @Step
+            ... async def publish(page: str) -> str:
+            ...     sure = await current_context().ask(f"Publish {page}?", bool)
+            ...     return f"published {page}" if sure else "kept"
+            >>> run = publish.start("bees")
+            >>> try:
+            ...     run.wait()
+            ... except errors.Unanswered:
+            ...     quire.load(run.id).answer("yes", by="Ana")
+            >>> publish.resume(run.id).wait()
+            'published bees'
+        """
+        question, value = said if len(said) == 2 else (None, *said)  # noqa: PLR2004
+        desk = desks.get(self.id)
+        if desk is not None:
+            desk.answer(question, value, by)
+            return
+        if not self._kept:
+            message = f"This is a copy of run {self.id}, or the run as it was at some moment."
+            raise AnswerRefused(message, remedy=f"Answer the run itself: quire.load({self.id!r}).answer(...)")
+        self._renew(answer_ahead(self.id, question, value, by))
+
+    def _renew(self, past: Sequence[Event]) -> None:
+        self._events = lambda: past
+
+    @property
     def output(self) -> Any:
         """The result as plain JSON; `None` while there is none."""
         events = self.past
@@ -87,7 +153,7 @@ class Record:
     @property
     def nodes(self) -> pd.DataFrame:
         """One row a node of the graph."""
-        return tables.nodes(self._reading)
+        return tables.nodes(self.account if self._ends else self._reading)
 
     @property
     def calls(self) -> pd.DataFrame:
@@ -185,7 +251,7 @@ class Record:
     def fold(self) -> RunFold:
         """Return the view of everything so far."""
         fold = RunFold()
-        for event in self.past:
+        for event in self.account:
             fold.apply(event)
         return fold
 

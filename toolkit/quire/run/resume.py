@@ -11,15 +11,16 @@ from typing import Any, TypedDict, Unpack
 from pydantic import ValidationError
 
 from quire.core.errors import DefinitionError, QuireError, StoreError, StreamConflict, SubmitError
-from quire.core.events import Cancelled, Event, Failed, Resumed, Started, Succeeded
+from quire.core.events import Event, Started, Succeeded
 from quire.core.schema import plain, read_back
 from quire.log.log import Log
 from quire.run import bridge, process, runtime
 from quire.run.bracket import Work, submitted
+from quire.run.context import check_timeout
 from quire.run.fork import forked
 from quire.run.history import load
 from quire.run.record import Record
-from quire.run.run import Run, begin, carry_out, check_session, check_timeout, running
+from quire.run.run import Run, begin, carry_out, check_session, running
 
 __all__ = ["How", "fork", "resume", "start"]
 
@@ -31,6 +32,7 @@ class How(TypedDict, total=False):
     timeout: float | None
     tags: Mapping[str, str] | None
     keys: Mapping[str, str] | None
+    attended: bool | None
     streaming: bool
 
 
@@ -55,13 +57,18 @@ def start(
     if alive is not None:
         return alive
     past = _past(run)
-    _check_free(run, past)
+    process.check_free(run, past)
     log = Log(run, runtime.store(), past)
     return carry_out(runnable, value, log, key=key, **how)
 
 
 def resume(
-    runnable: Work, run: str, *, timeout: float | None = None, keys: Mapping[str, str] | None = None
+    runnable: Work,
+    run: str,
+    *,
+    timeout: float | None = None,
+    keys: Mapping[str, str] | None = None,
+    attended: bool | None = None,
 ) -> Run[Any]:
     """Go on with a run that has broken off, failed or been stopped; one that has ended well gives its result."""
     check_timeout(timeout)
@@ -72,9 +79,10 @@ def resume(
     if not past:
         message = f"There is no run {run!r} in {runtime.home()}."
         raise StoreError(message, remedy="quire.runs() lists the ids; QUIRE_HOME says where they are kept.")
-    _check_free(run, past)
+    process.check_free(run, past)
     value = _input_of(runnable, run, past)
-    return carry_out(runnable, value, Log(run, runtime.store(), past), timeout=timeout, keys=keys, streaming=True)
+    log = Log(run, runtime.store(), past)
+    return carry_out(runnable, value, log, timeout=timeout, keys=keys, attended=attended, streaming=True)
 
 
 def fork(
@@ -85,6 +93,7 @@ def fork(
     edit: Mapping[str, Any] | None = None,
     timeout: float | None = None,
     keys: Mapping[str, str] | None = None,
+    attended: bool | None = None,
 ) -> Run[Any]:
     """Start a run with what another has done so far, or had done at some place in its log."""
     check_timeout(timeout)
@@ -96,7 +105,7 @@ def fork(
     past = forked(record, run, at=at, edit=edit, graph=runnable.graph())
     value = edit["input"] if "input" in edit else _input_of(runnable, record.id, past)
     log = Log(run, runtime.store(), past, kept=0)
-    return carry_out(runnable, value, log, timeout=timeout, keys=keys, streaming=True)
+    return carry_out(runnable, value, log, timeout=timeout, keys=keys, attended=attended, streaming=True)
 
 
 def _past(run: str) -> list[Event]:
@@ -133,21 +142,6 @@ async def _holder(stream: str, mine: Started) -> Started:
             return mine
         kept = await store.read(stream)
     return next(event for event in kept if isinstance(event, Started))
-
-
-def _check_free(run: str, past: list[Event]) -> None:
-    """Raise `StreamConflict` if another process is known to be at work on the run."""
-    mark: str | None = None
-    for event in past:
-        if event.span != past[0].span:
-            continue
-        if isinstance(event, Started | Resumed):
-            mark = event.process or mark
-        elif isinstance(event, Succeeded | Failed | Cancelled):
-            mark = None
-    if mark is not None and mark != process.here() and process.is_alive(mark):
-        message = f"Run {run} is being done by {process.words(mark)}."
-        raise StreamConflict(message, remedy=f"Let that one do it, and read it when it has ended: quire.load({run!r})")
 
 
 def _input_of(runnable: Work, run: str, past: list[Event]) -> Any:

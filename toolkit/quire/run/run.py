@@ -14,13 +14,14 @@ from quire.core.tape import in_force, keep
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
 from quire.run.bracket import Work, bracket, refuse
-from quire.run.context import Context, nearer
+from quire.run.context import Context, check_timeout, nearer
+from quire.run.desk import Desk, desks
 from quire.run.keys import NO_KEYS
 from quire.run.process import here
 from quire.run.record import Record
 from quire.views.live import RunFold
 
-__all__ = ["Run", "begin", "carry_out", "check_session", "check_timeout", "running"]
+__all__ = ["Run", "begin", "carry_out", "check_session", "running"]
 
 O = TypeVar("O")  # noqa: E741
 
@@ -52,7 +53,7 @@ class Run(Record, Generic[O]):
 
     def __init__(self, runnable: Work, value: Any, context: Context, details: dict[str, Any]) -> None:
         log = context.log
-        super().__init__(log.run, lambda: log.events)
+        super().__init__(log.run, lambda: log.events, kept=True)
         self.log = log
         self.loop = context.loop
         self._name, self._kind = runnable.name, runnable.kind
@@ -68,6 +69,7 @@ class Run(Record, Generic[O]):
         self._tape = in_force()
         if self.is_root:
             running[self.id] = self
+            desks[self.id] = context.desk
             log.lost = lambda: self._cancel("another process went on with it")
         else:
             context.parts.append(self)
@@ -77,6 +79,9 @@ class Run(Record, Generic[O]):
     def past(self) -> Sequence[Event]:
         """The events so far."""
         return self._own(self.log.events)
+
+    def _renew(self, past: Sequence[Event]) -> None:
+        self.log.events.extend(past[len(self.log.events) :])
 
     @property
     def is_root(self) -> bool:
@@ -132,6 +137,7 @@ class Run(Record, Generic[O]):
         self.log.lost = None
         self._context.parts.clear()
         running.pop(self.id, None)
+        desks.pop(self.id, None)
 
     async def follow(self) -> AsyncGenerator[Event]:
         """Yield its events, those so far and those to come, until it has ended."""
@@ -215,13 +221,16 @@ class Run(Record, Generic[O]):
         edit: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         keys: Mapping[str, str] | None = None,
+        attended: bool | None = None,
     ) -> Run[O]:
         """Start another run with what this one has done, and return it; this one stays as it is.
 
         Without `at`, everything is taken over that has ended well so far; with it, what had at that place in
         the log (the column `seq` of `run.events`). `edit` gives nodes another output, by name, or the whole
         run another input: `edit={"outline": Outline(...)}`, `edit={"input": "..."}`; the third item or
-        iteration of a node is `"revise[2]"`. Whatever depends on what was edited runs anew, and nothing else.
+        iteration of a node is `"revise[2]"`. `edit={"state": {"plan": "..."}}` gives channels of the run's state
+        another value, for all that runs after that place. Whatever depends on an output or input that was edited runs
+        anew, and nothing else.
 
         Raises:
             DefinitionError: there is no such place or node, or the node has no output to edit.
@@ -240,7 +249,7 @@ class Run(Record, Generic[O]):
             >>> run.fork(edit={"double": 100}).wait()
             101
         """
-        return self.runnable.fork(self, at=at, edit=edit, timeout=timeout, keys=keys)
+        return self.runnable.fork(self, at=at, edit=edit, timeout=timeout, keys=keys, attended=attended)
 
     async def _wait(self) -> O:
         beat = _Heartbeat(asyncio.get_running_loop()) if bridge.in_kernel() else None
@@ -344,14 +353,6 @@ class _Heartbeat:
         self._timer.cancel()
 
 
-def check_timeout(timeout: float | None) -> None:
-    """Raise `DefinitionError` for a time that nothing can be done in."""
-    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if timeout is not None and not (number and timeout > 0):
-        message = f"timeout={timeout!r} leaves no time."
-        raise DefinitionError(message, remedy="Give seconds above 0, or leave it out.")
-
-
 def check_session(session: Any) -> None:
     """Raise `DefinitionError` for what is no name of a conversation."""
     if session is not None and not (isinstance(session, str) and session.strip()):
@@ -367,6 +368,7 @@ def begin(
     timeout: float | None = None,
     tags: Mapping[str, str] | None = None,
     keys: Mapping[str, str] | None = None,
+    attended: bool | None = None,
     streaming: bool = False,
 ) -> Run[Any]:
     """Start a run: inside another run as a part of it, otherwise as one of its own."""
@@ -377,7 +379,17 @@ def begin(
         place = outer.child(runnable.name, timeout, apart=True, keys=outer.keys.with_(keys), session=session)
         return Run(runnable, value, place, {})
     log = Log(runtime.new_run_id(), runtime.store())
-    return carry_out(runnable, value, log, session=session, timeout=timeout, tags=tags, keys=keys, streaming=streaming)
+    return carry_out(
+        runnable,
+        value,
+        log,
+        session=session,
+        timeout=timeout,
+        tags=tags,
+        keys=keys,
+        attended=attended,
+        streaming=streaming,
+    )
 
 
 def carry_out(
@@ -390,6 +402,7 @@ def carry_out(
     tags: Mapping[str, str] | None = None,
     keys: Mapping[str, str] | None = None,
     key: str | None = None,
+    attended: bool | None = None,
     streaming: bool = False,
 ) -> Run[Any]:
     """Start the run of a log of its own: from the beginning, or from where its past ends."""
@@ -410,6 +423,7 @@ def carry_out(
         timed=True,
         keys=(NO_KEYS if outer is None else outer.keys).with_(keys),
         session=session,
+        desk=Desk(log, loop, attended=attended),
     )
     details = {"graph": runnable.graph(), "tags": dict(tags or {}), "key": key, "process": here(), "session": session}
     return Run(runnable, value, context, details)

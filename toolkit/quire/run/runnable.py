@@ -12,11 +12,11 @@ from quire.core.events import Event
 from quire.core.schema import checked, fields_of, input_fields, type_name
 from quire.run import bridge
 from quire.run.bracket import bracket
-from quire.run.context import Context
+from quire.run.context import Context, check_timeout
 from quire.run.naming import Place, assigned_name
 from quire.run.record import Record
 from quire.run.resume import How, fork, resume, start
-from quire.run.run import Run, check_session, check_timeout
+from quire.run.run import Run, check_session
 from quire.views import drawing
 from quire.views.shapes import AgentSnapshot, Facts, FlowHead, FlowSnapshot, Graph, GraphNode
 
@@ -90,6 +90,7 @@ class Runnable(ABC, Generic[I, O]):
         tags: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
         key: str | None = None,
+        attended: bool | None = None,
     ) -> Run[O]:
         """Begin at once and return the handle; await the handle for the result.
 
@@ -102,6 +103,10 @@ class Runnable(ABC, Generic[I, O]):
         `key="invoice-42"` says what the work is, so that it is done once: whoever starts it again, also in
         another process, gets the run that is going on, goes on with one that has broken off or failed, or gets
         the result of one that has ended well.
+
+        `attended=True` says that whoever holds the handle answers what the run asks a person: it waits then, where
+        it would otherwise fail with `Unanswered`; with `attended=False` it never waits. Without it, a run waits in
+        a notebook before which somebody sits. A part of another run is attended as that is.
 
         Raises:
             DefinitionError: the time is none, or `keys` names nobody or has no key.
@@ -119,23 +124,33 @@ class Runnable(ABC, Generic[I, O]):
             True
         """
         # Whoever starts wants to watch: models are asked to write piece by piece, also before a view is open.
-        how = How(session=session, timeout=timeout, tags=tags, keys=keys, streaming=True)
+        how = How(session=session, timeout=timeout, tags=tags, keys=keys, attended=attended, streaming=True)
         return start(self, input, key=key, **how)
 
-    def resume(self, run: str, *, timeout: float | None = None, keys: Mapping[str, str] | None = None) -> Run[O]:
+    def resume(
+        self,
+        run: str,
+        *,
+        timeout: float | None = None,
+        keys: Mapping[str, str] | None = None,
+        attended: bool | None = None,
+    ) -> Run[O]:
         """Go on with a run of this that has broken off, failed or been stopped, and return the handle.
 
         `run` is its id; the process may be another, where the same objects have been defined again. What has
         ended well is not run again, and what models replied is not asked again. A step that was at work is run
         again, and so is one whose output JSON could not hold; a tool that was at work is asked with `verify`,
-        or used again with its `idempotency_key`. Keys are never recorded, so they are to be given again.
+        or used again with its `idempotency_key`; with neither, a person is asked. What a person answered, also in
+        the meantime with `quire.load(run).answer(...)`, is not asked again; `attended` is that of `start`. Keys are
+        never recorded, so they are to be given again.
 
         Raises:
             QuireError: it is running here, it is one of something else, or its input cannot be read back.
             StoreError: there is no such run.
             StreamConflict: another process is at work on it.
 
-        Awaiting the run raises `UnresolvedEffect` if a tool was at work, and may have done it or not.
+        Awaiting the run raises `UnresolvedEffect` if a tool was at work, and may have done it or not, and nobody is
+        there to say so.
 
         Example:
             >>> from quire import Step
@@ -146,7 +161,7 @@ class Runnable(ABC, Generic[I, O]):
             >>> run.wait() == double.resume(run.id).wait()
             True
         """
-        return resume(self, run, timeout=timeout, keys=keys)
+        return resume(self, run, timeout=timeout, keys=keys, attended=attended)
 
     def fork(
         self,
@@ -156,6 +171,7 @@ class Runnable(ABC, Generic[I, O]):
         edit: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         keys: Mapping[str, str] | None = None,
+        attended: bool | None = None,
     ) -> Run[O]:
         """Start a run with what another run of this has done: `run.fork` for a run that is only kept.
 
@@ -165,7 +181,7 @@ class Runnable(ABC, Generic[I, O]):
             DefinitionError: there is no such place or node, or the node has no output to edit.
             StoreError: there is no such run.
         """
-        return fork(self, run, at=at, edit=edit, timeout=timeout, keys=keys)
+        return fork(self, run, at=at, edit=edit, timeout=timeout, keys=keys, attended=attended)
 
     async def execute(
         self,

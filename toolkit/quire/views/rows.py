@@ -19,6 +19,7 @@ from pydantic_core import SchemaSerializer, core_schema, to_json
 
 from quire.core.codec import plain_part, to_record
 from quire.core.events import (
+    Asked,
     Called,
     Cancelled,
     Event,
@@ -43,6 +44,7 @@ from quire.core.messages import File, Message, Part, Text, Thought, ToolCall, To
 from quire.core.price import Quote
 from quire.core.usage import Usage
 from quire.log.writes import Writes
+from quire.views.questions import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -187,6 +189,14 @@ class Reading:
         return tries
 
     @cached_property
+    def waiting(self) -> set[str]:
+        """The spans in which all that has begun and not ended waits for a person."""
+        standing = Standing()
+        for event in self.events if self.of(Asked) else ():
+            standing.apply(event)
+        return standing.still()
+
+    @cached_property
     def recalled(self) -> dict[str | None, Recalled]:
         """The session that each agent's turn went on with, by the agent's span."""
         return {event.span: event for event in self.of(Recalled)}
@@ -232,7 +242,10 @@ def _nodes(begun: Sequence[Started | Skipped], ends: Mapping[str, Event], log: R
         "span": [node.span for node in begun],
         "parent": [node.parent for node in begun],
         "kind": [node.of for node in begun],
-        "status": [end.kind if end else "running" for end in ended],
+        "status": [
+            end.kind if end else "waiting" if node.span in log.waiting else "running"
+            for node, end in zip(begun, ended, strict=True)
+        ],
         "reason": [_reason(end, log) for end in ended],
         "attempt": [1 + log.retries[node.span] if isinstance(node, Started) else None for node in begun],
         "started_at": [node.at if isinstance(node, Started) else None for node in begun],
@@ -536,7 +549,8 @@ def _run(log: Reading) -> dict[str, Any]:
         "run": root.run,
         "name": root.name,
         "kind": root.of,
-        "status": end.kind if end else "running",
+        "status": end.kind if end else "waiting" if root.span in log.waiting else "running",
+        "reason": _reason(end, log),
         "started_at": root.at,
         "duration_s": end and end.at - root.at,
         "session": log.session,
