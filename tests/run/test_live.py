@@ -9,6 +9,7 @@ from quire.events import Delta, Forked, Requested, Started, Succeeded
 from quire.testing import ScriptedModel, ToolUse
 from quire.views.details import details
 from quire.views.live import RunFold
+from quire.views.prose import headline
 from tests.kit import Draft, Outline, Question, patched, plain
 
 
@@ -178,6 +179,7 @@ def test_a_fork_has_taken_as_long_as_its_work_and_not_the_days_between():
     fold.apply(Succeeded(seq=4, at=90_013.0, **told))
     head = fold.head()
     assert (head["started_at"], head["ended_at"]) == (90_010.0, 90_013.0)
+    assert headline(head) == "both: succeeded, forked from 1, 3.0 s"
 
 
 async def test_the_inspector_tells_where_a_fork_would_begin_a_node_anew():

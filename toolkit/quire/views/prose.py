@@ -311,6 +311,7 @@ def known(head: Head) -> list[str]:
         " · ".join(filter(None, (head["status"], head["reason"] and one_line(head["reason"])))),
         "simulated" if head["simulated"] else None,
         "replayed" if head["replayed"] else None,
+        f"forked from {one_line(head['source'][-4:])}" if "source" in head else None,
         spent(head["started_at"], head["ended_at"]),
         f"{words.tokens(sum(used))} tokens" if used and head["model_calls"] else None,
         words.money(head["cost_usd"], simulated=head["simulated"]) if head["model_calls"] else None,
