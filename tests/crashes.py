@@ -21,7 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,11 +34,12 @@ import quire.adapters.stores.objects
 import quire.adapters.stores.postgres
 import quire.adapters.stores.redis
 import quire.adapters.stores.sqlite  # noqa: F401
-from quire import Agent, Process, Step, Tool, current_context
+from quire import Agent, Memory, Process, Step, Tool, current_context
 from quire.core.codec import decode, encode
+from quire.core.messages import ToolCall
 from quire.core.ports import Store
 from quire.errors import UnresolvedEffect
-from quire.events import Event, Started, Succeeded
+from quire.events import Event, Remembered, Started, Succeeded
 from quire.run.runnable import Runnable
 from quire.run.runtime import keep_in, open_store, store
 from quire.testing import ScriptedModel, ToolUse
@@ -364,6 +365,19 @@ def asked(order: Order) -> str:
     return f"Please handle order {order.number}."
 
 
+def memory() -> Runnable[Any, Any]:
+    """Make a conversation of two agents, of which the first turn is summed up after the second."""
+
+    def short(request: Any) -> str:
+        return f"In {len(request.messages[-1].text)} letters."
+
+    kept = Memory(window=1, summary=ScriptedModel([short] * 50, model="short"))
+    thanks = ScriptedModel([lambda request: f"Thanks for {len(request.messages)} messages."] * 50)
+    first = clerk(send, charge)
+    first.memory = kept
+    return asked >> first >> Agent(thanks, "Thank them.", name="guest", memory=kept)
+
+
 def opaque() -> Runnable[Any, Any]:
     return asked >> clerk(ring)
 
@@ -378,6 +392,7 @@ class Shape:
     """Whether nobody can tell of some effect if it has happened."""
     streams: bool = False
     forks: bool = False
+    remembers: bool = False
 
 
 SHAPES = {
@@ -390,6 +405,7 @@ SHAPES = {
     "agent": Shape(agent),
     "streaming": Shape(agent, streams=True),
     "fork": Shape(nested, forks=True),
+    "memory": Shape(memory, remembers=True),
     "opaque": Shape(opaque, opaque=True),
 }
 
@@ -413,7 +429,7 @@ async def _live(shape: Shape, folder: Path, kept: str) -> Any:
         elif _source(folder):
             run = runnable.fork(_source(folder).removeprefix("runs/"), edit={"inner/in_one": Order(number=40)})
         else:
-            run = runnable.start(shape.input)
+            run = runnable.start(shape.input, session="talk")
         if shape.forks and not _source(folder):
             (folder / "source").write_text(run.log.stream)
         run.log.subscribe(lambda event: event.ephemeral or world.passes("event"))
@@ -498,13 +514,13 @@ def restarted(kept: str, meanwhile: Callable[[], object] = bool) -> None:
         place.restart(place.server(), meanwhile)
 
 
-def log_of(folder: Path) -> list[Event]:
-    """Return the log of a folder's run, as another process reads it."""
+def log_of(folder: Path, prefix: str = "runs/") -> list[Event]:
+    """Return the log of a folder's run, or of its session, as another process reads it."""
     seen = folder / "seen"
 
     async def read() -> bytes:
         home, source = opened(folder), _source(folder)
-        begun = [name for name in await home.streams("runs/") if name != source]
+        begun = [name for name in await home.streams(prefix) if name != source]
         logs = [await home.read(name) for name in begun]
         return b"".join(encode(event) for log in logs for event in log)
 
@@ -524,6 +540,25 @@ def told(events: Sequence[Event]) -> dict[str, list[Any]]:
         frame = getattr(tables, table)(events)[columns]
         found[table] = sorted(map(str, json.loads(frame.to_json(orient="values"))))
     return found
+
+
+def turns(events: Sequence[Event]) -> list[Any]:
+    """Return what a session holds and what each turn took, without what may differ from run to run."""
+    return [
+        (event.branch, event.agent, _words(event), event.usage, event.cost_usd)
+        if isinstance(event, Remembered)
+        else replace(event, at=0.0, run="")
+        for event in events
+    ]
+
+
+def _words(turn: Remembered) -> list[tuple[str, str]]:
+    """Return what was said: without the ids of calls, which each life of a scripted model begins to count anew."""
+    return [
+        (message.role, part.arguments if isinstance(part, ToolCall) else getattr(part, "text", ""))
+        for message in turn.turn
+        for part in message.parts
+    ]
 
 
 @dataclass
@@ -547,10 +582,11 @@ class Reference:
             raise RuntimeError((folder / "error").read_text())
         self.result = (folder / "result").read_text()
         self.told = told(log_of(folder))
+        self.turns = turns(log_of(folder, "sessions/"))
         self.effects = Counter(World(folder).lines("effects"))
         events = len(log_of(folder))
         effects = sum(self.effects.values())
-        appends = 3 + effects
+        appends = 3 + effects + 6 * shape.remembers
         self.most = dict(zip(WHATS, (events, appends, appends, appends, effects, effects), strict=True))
 
 
@@ -600,6 +636,9 @@ def differences(reference: Reference, folder: Path) -> Iterator[str]:
     for name, rows in told(log_of(folder)).items():
         if rows != reference.told[name]:
             yield f"{name} are {rows}, not {reference.told[name]}"
+    kept = turns(log_of(folder, "sessions/"))
+    if kept != reference.turns:
+        yield f"remembers {kept}, not {reference.turns}"
 
 
 def _finished(events: list[Event]) -> set[tuple[str, str]]:
