@@ -8,14 +8,16 @@ import signal
 import pytest
 
 import quire
-from quire import LLM, Agent, Memory, Tool, current_context, errors
+from quire import LLM, Agent, Memory, Retry, Tool, current_context, errors
 from quire.adapters.stores.file import FileStore
+from quire.adapters.stores.memory import MemoryStore
 from quire.core.events import Remembered
 from quire.core.messages import File, Message, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer
+from quire.core.usage import Usage
 from quire.log.log import Log
 from quire.run.context import Context
-from quire.run.runtime import store
+from quire.run.runtime import keep_in, store
 from quire.testing import ScriptedModel, ToolUse, in_memory
 from tests.kit import Outline, Question, output_of, program
 
@@ -462,6 +464,65 @@ def test_a_turn_that_broke_off_goes_on_from_where_it_began(quire_home):
     assert helper.resume(broken.run).wait() == "2"
     assert said(model.requests[0]) == ["a", "1", "b", "", ""]
     assert [m.text for m in asyncio.run(Memory().history("s"))] == ["a", "1", "c", "c!", "b", "", "", "2"]
+
+
+# What it took
+
+
+async def test_a_turn_that_goes_on_tells_of_all_that_it_took():
+    """From wherever its run broke off: what was consumed before counts once."""
+
+    @Tool(idempotency_key=lambda key: key)
+    async def find(key: str) -> str:
+        """Find."""
+        return key
+
+    replies = [ToolUse("find", {"key": "x"}), ToolUse("find", {"key": "yy"}), "It is 4."]
+    helper, _ = agent(*replies, tools=[find])
+    with in_memory():
+        run = helper.start("x?", session="s")
+        await run
+        whole = (await store().read("sessions/s"))[0].usage
+    for place in range(1, len(run.past)):
+        answered = sum(event.kind == "responded" for event in run.past[:place])
+        with in_memory() as kept:
+            await kept.append(run.log.stream, run.past[:place], 0)
+            helper.llm = ScriptedModel(replies[answered:])
+            again = helper.resume(run.id)
+            await again
+            [turn] = await kept.read("sessions/s")
+            assert turn.usage == whole, place
+            assert turn.usage.input_tokens == again.calls.input_tokens.sum() == again.cost.input_tokens.sum()
+            assert quire.sessions().output_tokens.tolist() == [again.calls.output_tokens.sum()]
+            assert turn.cost_usd == again.cost.cost_usd.sum()
+
+
+async def test_a_call_that_failed_and_was_paid_for_counts():
+    busy = errors.Overloaded("busy")
+    busy.answered = Answer(
+        message=Message(role="assistant", parts=()), finish_reason="error", usage=Usage(input_tokens=5, output_tokens=3)
+    )
+    helper, _ = agent(busy, "2", retry=Retry(max_attempts=2, backoff=0.001))
+    run = helper.start("a", session="s")
+    await run
+    assert run.calls.output_tokens.tolist() == [3, 1]
+    assert quire.sessions().output_tokens.tolist() == [4]
+
+
+async def test_the_session_never_knows_more_than_the_log_of_its_run():
+    """Or a run that is killed in between would ask again, and give another reply than the session has."""
+    known = []
+
+    class Watched(MemoryStore):
+        async def append(self, stream, events, expected):
+            if stream.startswith("sessions/"):
+                known.extend(event.kind for event in await self.read(f"runs/{events[0].run}"))
+            await super().append(stream, events, expected)
+
+    with keep_in(Watched()):
+        helper, _ = agent("1", memory=Memory(window=1, summary=len))
+        await helper.execute("a", session="s")
+    assert known[-1] == "responded"
 
 
 # What it costs
