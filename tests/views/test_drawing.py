@@ -680,3 +680,45 @@ def test_importing_the_drawings_loads_no_graphviz_and_no_screen():
     asked = f"import sys, quire.views.drawing; print(*({heavy} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""
+
+
+# Questions
+
+ASKED = {
+    "id": "4", "node": "draft", "path": "audit › draft", "text": "Send <this>?", "tool": "send",
+    "arguments": [("order", "3"), ("note", "two\nlines")], "why": "It costs.", "choices": ["yes", "no"], "field": "int",
+    "asked_at": 5.0, "until": None, "answer": None, "by": None, "answered_at": None,
+}  # fmt: skip
+ANSWERED = {**ASKED, "tool": None, "answer": "no", "by": "Ana", "answered_at": 17.0}
+
+
+def test_a_picture_says_who_asks_what_and_what_fits():
+    html = drawing.run_html(head(questions=[ASKED]), graph([], []), {}, [])
+    assert "<b>send</b> asks: <b>Send &lt;this&gt;?</b>" in html
+    for line in (
+        "asked by: audit › draft",
+        "order: 3",
+        "note: two<br>lines",
+        "why: It costs.",
+        "answer: yes, no or int",
+    ):
+        assert f"<li>{line}</li>" in html
+
+
+def test_a_picture_says_what_was_answered_and_by_whom():
+    html = drawing.run_html(head(questions=[ANSWERED]), graph([], []), {}, [])
+    assert "<b>draft</b> asked: Send &lt;this&gt;? <b>no, by Ana after 12.0 s</b>" in html
+
+
+def test_text_says_the_same():
+    text = drawing.run_text(head(status="waiting", questions=[ANSWERED, ASKED]), graph([], []), {}, [])
+    assert text.splitlines()[2:] == [
+        "  draft asked: Send <this>? no, by Ana after 12.0 s",
+        "  send asks: Send <this>?",
+        "    asked by: audit › draft",
+        "    order: 3",
+        "    note: two",
+        "    lines",
+        "    why: It costs.",
+        "    answer: yes, no or int",
+    ]

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from quire.core.errors import DefinitionError
-from quire.views import words
+from quire.views import strip, words
 from quire.views.files import described, entitled
 from quire.views.layout import around
 from quire.views.paper import image
@@ -42,7 +42,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from quire.views.prose import Nest, Way
-    from quire.views.shapes import CallPart, FilePart, FlowHead, Graph, Head, Message, NodeState, Part, RunError, Status
+    from quire.views.shapes import (
+        CallPart,
+        FilePart,
+        FlowHead,
+        Graph,
+        Head,
+        Message,
+        NodeState,
+        Part,
+        Question,
+        RunError,
+        Status,
+    )
 
 __all__ = [
     "Picture",
@@ -110,6 +122,7 @@ def run_html(
     if head["total"]:
         beneath.append(f"{head['done']} of {words.count(head['total'], 'node')} done")
     parts = [f"<p><b>{safe(head['name'])}</b> {safe(', '.join(known(head)))}<br>{', '.join(beneath)}</p>"]
+    parts += map(_question_html, head["questions"])
     if head["error"]:
         parts.append(_error_html(head["error"]))
     if graph["nodes"]:
@@ -196,6 +209,15 @@ def _file_html(part: FilePart) -> str:
         return f"<p><code>{told}</code></p>"
     small = "max-width:160px;max-height:120px"
     return f'<p><img alt="{name}" src="{safe(part["picture"])}" style="{small}"><br>{told}</p>'
+
+
+def _question_html(question: Question) -> str:
+    asker, text, given = safe(strip.asker(question)), safe(question["text"]), strip.answered(question)
+    if given is not None:
+        return f"<p><b>{asker}</b> asked: {text} <b>{safe(given)}</b></p>"
+    lines = (f"{label}: {text}" for label, text in strip.told(question))
+    rows = "".join(f"<li>{safe(line).replace(chr(10), '<br>')}</li>" for line in lines)
+    return f"<p><b>{asker}</b> asks: <b>{text}</b></p>\n<ul>{rows}</ul>"
 
 
 def _error_html(error: RunError) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from quire.views import words
+from quire.views import strip, words
 from quire.views.files import entitled
 from quire.views.layout import around, parting
 from quire.views.shapes import NodeState
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Head,
         Message,
         Part,
+        Question,
         RunError,
         Status,
         ThinkingPart,
@@ -277,7 +278,7 @@ def summary(graph: Graph, nodes: Mapping[str, NodeState] | None = None) -> str:
 
 
 def run_text(head: Head, graph: Graph, nodes: Mapping[str, NodeState], messages: Sequence[Message]) -> str:
-    """Write a run as text: a line that sums it up, what went wrong, its nodes and its conversation.
+    """Write a run as text: a line that sums it up, what people were asked, what went wrong, its nodes and its talk.
 
     Long messages are cut at about 400 characters, and of a long conversation only the end is kept.
 
@@ -290,6 +291,8 @@ def run_text(head: Head, graph: Graph, nodes: Mapping[str, NodeState], messages:
         audit: succeeded, simulated, 1.2 s, 61 tokens, $0 simulated
     """
     parts = [headline(head)]
+    if head["questions"]:
+        parts.append(_indented("\n".join(map(_question_text, head["questions"]))))
     if head["error"]:
         parts.append(_indented(_error_text(head["error"])))
     if graph["nodes"]:
@@ -297,6 +300,14 @@ def run_text(head: Head, graph: Graph, nodes: Mapping[str, NodeState], messages:
     if messages:
         parts.append(_indented(conversation_text(messages, cut=_CUT)))
     return "\n\n".join(parts)
+
+
+def _question_text(question: Question) -> str:
+    given = strip.answered(question)
+    if given is not None:
+        return f"{strip.asker(question)} asked: {one_line(question['text'])} {one_line(given)}"
+    lines = [f"{label}: {clean(text)}" for label, text in strip.told(question)]
+    return "\n".join([f"{strip.asker(question)} asks: {clean(question['text'])}", *map(_indented, lines)])
 
 
 def headline(head: Head) -> str:
