@@ -239,11 +239,11 @@ class Wrapped(Composable[Any, Any]):
 
     async def _inside(self, value: Any, ctx: Context) -> Any:
         """Run what is inside and check what it gives, so that a wrong output counts as a failure here."""
-        mark = 0 if ctx.state is None else ctx.state.mark()
+        mark = None if ctx.state is None else ctx.state.mark()
         try:
             return promised(self.inner, await self.inner._run(value, ctx))  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
         except BaseException:
-            if ctx.state is not None:
+            if ctx.state is not None and mark is not None:
                 ctx.state.undo(mark)
             raise
 

@@ -80,6 +80,10 @@ class Writes:
         base = self.base(opening)
         return [*base.values(), *self._sorted(w for w in self._counting(opening[0]) if self._home(w) == opening)]
 
+    def standing(self) -> frozenset[int]:
+        """Return the places in the log of what was written by steps and tools that ended well."""
+        return frozenset(write.seq for made in self._kept.values() for write in made)
+
     def under(self, span: str) -> list[Wrote]:
         """Return what a place and its parts wrote to states that began outside of it, in order."""
         return self._sorted(w for w in self._counting(span) if not self._is_inside(self._home(w), span))

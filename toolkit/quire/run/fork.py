@@ -25,16 +25,20 @@ from quire.core.events import (
     Requested,
     Responded,
     Resumed,
+    Retried,
     Returned,
     Said,
     Spread,
     Started,
     Succeeded,
+    Wrote,
 )
 from quire.core.schema import plain
 from quire.core.usage import Usage
+from quire.log.writes import Writes
 from quire.run.outputs import Outputs
 from quire.run.record import Record
+from quire.run.scope import declared
 from quire.views.rows import Reading
 from quire.views.shapes import Graph
 
@@ -65,8 +69,9 @@ def forked(record: Record, run: str, *, at: int | None, edit: Mapping[str, Any],
         kept: list[Event] = [replace(root, input=plain(edit["input"]))]
         edited, whole = {"input": root.span}, frozenset[str]()
     else:
+        edit, given = _apart(past, edit)
         branch = _Branch(past, root, edit)
-        kept, edited, whole = branch.events(), branch.edited, branch.whole
+        kept, edited, whole = branch.events() + given, branch.edited, branch.whole
     again = _taken_anew(record.past, whole)
     mark = Forked(
         seq=0, at=kept[-1].at, run=run, span=root.span, parent=None, source=record.id, upto=at, edited=edited,
@@ -75,6 +80,24 @@ def forked(record: Record, run: str, *, at: int | None, edit: Mapping[str, Any],
     )  # fmt: skip
     opened = replace(root, graph=root.graph or dict(graph))
     return [_renewed(event, run, seq, opened) for seq, event in enumerate([*kept, mark], 1)]
+
+
+def _apart(past: Sequence[Event], edit: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Event]]:
+    """Return the edits of nodes, and those of the run's state as writes."""
+    opening = next(iter(Writes(past).openings), None)
+    if opening is None or "state" not in edit:
+        return edit, []
+    span, name = opening
+    parent = next(event.parent for event in past if event.span == span)
+    last = past[-1]
+    given: list[Event] = [
+        Wrote(
+            seq=0, at=last.at, run=last.run, span=span, parent=parent,
+            state=name, channel=write.channel, value=write.value, reducer=write.reducer, whole=True,
+        )
+        for write in declared(name, last.run).edited(edit["state"])
+    ]  # fmt: skip
+    return {node: output for node, output in edit.items() if node != "state"}, given
 
 
 def _taken_anew(past: Sequence[Event], whole: frozenset[str]) -> dict[str, tuple[str, int]]:
@@ -131,8 +154,20 @@ class _Branch:
             if self._is_gone(span):
                 message = f"`{name}` depends on something else that was edited, and would run anew."
                 raise DefinitionError(message, remedy="Edit the last of them only.")
+        self._give_up_attempts()
         self.whole = frozenset(filter(self._is_whole, self.parents))
         """Spans that had ended well and are taken over as they are, with everything inside."""
+        self.written = Writes(past).standing() if self.log.of(Wrote) else frozenset[int]()
+        """The places of what steps and tools that ended well have written."""
+
+    def _give_up_attempts(self) -> None:
+        """Leave out the parts of failed attempts at what is gone into again: the next has parts of its own."""
+        for event in self.log.of(Retried):
+            node = self.log.nodes.get(event.span)
+            again = event.span not in self.given.done or event.span in self.touched
+            if again and node is not None and node.of != "agent":
+                parts = (part for part, seq in self.began.items() if seq < event.seq)
+                self.gone.update(part for part in parts if self.parents[part] == event.span)
 
     # What depends on it
 
@@ -231,6 +266,8 @@ class _Branch:
 
     def _remains(self, event: Event, needed: set[str]) -> bool:
         span = event.span
+        if isinstance(event, Wrote):
+            return self._stays(event, needed)
         if span in self.outputs:
             return isinstance(event, Started | Succeeded | Called | Returned)
         if span in self.whole:
@@ -239,3 +276,11 @@ class _Branch:
             again = isinstance(event, Returned) and span in self.touched
             return isinstance(event, _KEPT) and not again
         return isinstance(event, Said) and event.parent in needed and not self._is_gone(span)
+
+    def _stays(self, event: Wrote, needed: set[str]) -> bool:
+        """Whether something written is taken over: with the step that wrote it, or the call of a tool."""
+        span = event.span
+        if event.whole:
+            return span in self.whole or span in needed
+        is_call = span not in self.log.nodes and span not in self.touched
+        return event.seq in self.written and (span in self.whole or (is_call and span in needed))

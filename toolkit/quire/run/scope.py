@@ -19,7 +19,20 @@ from quire.log.writes import Writes
 if TYPE_CHECKING:
     from quire.log.log import Log
 
-__all__ = ["DECLARED", "LAST", "Declared", "Scope", "Seen", "Sides", "Write", "at_once", "state_of"]
+__all__ = [
+    "DECLARED",
+    "LAST",
+    "Declared",
+    "Delta",
+    "Scope",
+    "Seen",
+    "Sides",
+    "Write",
+    "at_once",
+    "declared",
+    "sole",
+    "state_of",
+]
 
 LAST = "last"
 """The word of a channel without a reducer: the last write wins, and two at once are refused."""
@@ -226,13 +239,14 @@ class Scope:
             self._made = _flat(self._slots)
         return self._made
 
-    def mark(self) -> int:
+    def mark(self) -> tuple[int, int]:
         """Return a mark to go back to."""
-        return len(self._slots)
+        return len(self._slots), self._count
 
-    def undo(self, mark: int) -> None:
-        """Forget what was written since a mark."""
-        del self._slots[mark:]
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Forget what was written since a mark; what is written next takes its places."""
+        slots, self._count = mark
+        del self._slots[slots:]
         self._now, self._settled = self._before, 0
 
     def fix(self, seen: Seen | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +19,10 @@ from quire.core.events import (
     Said,
     Started,
     Succeeded,
+    Wrote,
 )
 from quire.core.messages import Message, Text
+from quire.core.schema import render
 from quire.log.log import within
 from quire.views import words
 from quire.views.live import RunFold, failure
@@ -30,6 +33,8 @@ __all__ = ["details"]
 
 _MOST = 200
 """Items of a fan-out that an inspector lists."""
+_WIDEST = 80
+"""Characters of what was written that an inspector shows."""
 
 
 def details(events: Sequence[Event], node: str) -> Details | None:
@@ -223,10 +228,27 @@ def _facts(inside: list[Event], state: NodeState) -> list[tuple[str, str]]:
         facts.append(("model", requested.model))
         facts.append(("tokens", _tokens(inside)))
         facts.append(("cost", words.money(state["cost_usd"], simulated=state["simulated"])))
+    facts.extend(_written(inside))
     seconds = _seconds(state)
     if seconds is not None:
         facts.append(("time", words.seconds(seconds)))
     return facts
+
+
+def _written(inside: list[Event]) -> list[tuple[str, str]]:
+    """Return what was written to the run's state, the last of each channel."""
+    last: dict[str, Wrote] = {}
+    counts = Counter[str]()
+    for event in inside:
+        if isinstance(event, Wrote) and not event.whole:
+            last[event.channel] = event
+            counts[event.channel] += 1
+    found: list[tuple[str, str]] = []
+    for channel, event in last.items():
+        text = render(event.value)
+        shown = text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+        found.append((f"wrote {channel}", f"{shown} ({counts[channel]} times)" if counts[channel] > 1 else shown))
+    return found
 
 
 def _tokens(inside: list[Event]) -> str:
