@@ -18,6 +18,7 @@ from quire.events import (
     Started,
     Succeeded,
 )
+from quire.views.details import details
 from quire.views.live import RunFold
 from tests.kit import plain
 
@@ -263,3 +264,12 @@ def test_a_page_is_told_that_the_run_waits_and_that_it_goes_on(told):
     patch = fold.patch()
     assert (patch["head"]["status"], patch["nodes"][0]["status"]) == ("running", "running")
     assert fold.patch() is None
+
+
+def test_the_inspector_of_a_node_tells_what_it_asked(told):
+    told.ask("4", "2", "Publish?", choices=("yes", "no"), values=(True, False))
+    assert ("asked", "Publish? yes or no") in details(told.events, "a")["facts"]
+    told.tell(Answered, "4", value=True, by="Ana")
+    told.tell(Succeeded, "2")
+    assert ("asked", "Publish? yes, by Ana after 1.0 s") in details(told.events, "a")["facts"]
+    assert not [fact for fact in details(told.events, "b")["facts"] if fact[0] == "asked"]

@@ -26,7 +26,9 @@ from quire.core.schema import render
 from quire.log.log import within
 from quire.views import words
 from quire.views.live import RunFold, failure
+from quire.views.questions import QuestionsFold
 from quire.views.shapes import Attempt, Details, Item, NodeState, Payload, PromptMessage, RunError, ToolUse
+from quire.views.strip import answered, ways
 from quire.views.talk import pretty
 
 __all__ = ["details"]
@@ -228,11 +230,20 @@ def _facts(inside: list[Event], state: NodeState) -> list[tuple[str, str]]:
         facts.append(("model", requested.model))
         facts.append(("tokens", _tokens(inside)))
         facts.append(("cost", words.money(state["cost_usd"], simulated=state["simulated"])))
+    facts.extend(_asked(inside))
     facts.extend(_written(inside))
     seconds = _seconds(state)
     if seconds is not None:
         facts.append(("time", words.seconds(seconds)))
     return facts
+
+
+def _asked(inside: list[Event]) -> list[tuple[str, str]]:
+    """Return what a person was asked in it, and the answers."""
+    fold = QuestionsFold()
+    for event in inside:
+        fold.apply(event, lambda _: None)
+    return [("asked", f"{one['text']} {answered(one) or ways(one)}") for one in fold.shown.values()]
 
 
 def _written(inside: list[Event]) -> list[tuple[str, str]]:
