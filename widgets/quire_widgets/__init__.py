@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from quire.run.screens import when_asked
+
 __all__ = ["register"]
 
 _DRAWN = (
@@ -28,6 +30,13 @@ def register() -> None:
         return
     for module, name in _DRAWN:
         shell.display_formatter.ipython_display_formatter.for_type_by_name(module, name, _show)
+    when_asked(_ask)
+
+
+def _ask(run: str) -> None:
+    from quire_widgets.board import board
+
+    board().ask(run)
 
 
 def _show(thing: Any) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
-from quire.run.run import Run
+from quire.core.errors import QuireError
+from quire.run.run import Run, running
 from quire_widgets.screen import Message, Screen
 from quire_widgets.sessions import SessionsView
 from quire_widgets.views import CardView, RunView, view_of
@@ -62,6 +63,17 @@ class Board:
         self._outputs[name] = [name]
         self._publish(name, update=False)
         self._renew_later(name, view)
+
+    def ask(self, run: str) -> None:
+        """Show a run that asks somebody, if none of its views is there to be answered in."""
+        asking = running.get(run)
+        if asking is None or any(isinstance(view, RunView) and view.awaits(run) for view in self.views.values()):
+            return
+        # Under the cell that runs now, which may be waiting for it; otherwise under the one that started it.
+        if self._idle:
+            self.show(asking)
+        else:
+            contextvars.Context().run(self.show, asking)
 
     def _add(self, thing: Any) -> tuple[str, View]:
         name, view = secrets.token_hex(6), view_of(thing)
@@ -129,12 +141,20 @@ class Board:
             case "moment" if isinstance(view, RunView):
                 seq = message["seq"]
                 self._post(type="moment", view=name, seq=seq, data=view.at(seq))
+            case "answer" if isinstance(view, RunView):
+                self._take(name, view, message["question"], message["value"])
             case "fork" if isinstance(view, RunView):
                 self._fork(name, view, message["seq"])
             case "sessions" if isinstance(view, SessionsView):
                 view.take(message["ask"], lambda said: self._post(type="sessions", view=name, said=said))
             case _:
                 pass
+
+    def _take(self, name: str, view: RunView, question: str, value: Any) -> None:
+        try:
+            view.answer(question, value)
+        except QuireError as error:
+            self._post(type="refused", view=name, question=question, message=str(error))
 
     def _fork(self, name: str, view: RunView, seq: int) -> None:
         output = next(output for output, names in self._outputs.items() if name in names)

@@ -59,9 +59,9 @@ class Moments:
         snapshot = self._fold.snapshot()
         return {"head": snapshot["head"], "nodes": snapshot["nodes"], "messages": snapshot["messages"]}
 
-    def up_to(self, seq: int | None) -> Sequence[Event]:
-        """Return the first `seq` events, or all of them."""
-        return self._past if seq is None else self._past[:seq]
+    def up_to(self, seq: int) -> Sequence[Event]:
+        """Return the first `seq` events."""
+        return self._past[:seq]
 
 
 def _step(begun: float, before: Event, event: Event) -> int:

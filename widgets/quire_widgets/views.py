@@ -116,6 +116,8 @@ class RunView:
         self._moments: Moments | None = None
         self._leave: Callable[[], None] | None = None
         self._places: Places | None = None
+        self._closed = False
+        """Whether pages have shown it, and none does any more."""
 
     @property
     def record(self) -> Record:
@@ -130,6 +132,7 @@ class RunView:
 
     def open(self, changed: Callable[[], None]) -> None:
         """Begin to follow the run."""
+        self._closed = False
         if self._fold is not None:
             return
         record = self.record
@@ -153,6 +156,7 @@ class RunView:
         if self._leave is not None:
             self._leave()
         self._leave, self._fold, self._moments = None, None, None
+        self._closed = True
 
     def snapshot(self) -> tuple[Any, int]:
         """Return everything the page shows."""
@@ -201,8 +205,16 @@ class RunView:
 
     def inspect(self, node: str, seq: int | None) -> Any | None:
         """Return what the inspector shows of a node, now or after the first `seq` events."""
-        past = self.record.past if self._moments is None else self._moments.up_to(seq)
+        past = self.record.account if self._moments is None or seq is None else self._moments.up_to(seq)
         return details(past, node)
+
+    def awaits(self, run: str) -> bool:
+        """Whether somebody can answer that run's questions here: not once a page has closed the view again."""
+        return self._id == run and not self._closed
+
+    def answer(self, question: str, value: Any) -> None:
+        """Answer a question of the run."""
+        self.record.answer(question, value)
 
     def stop(self) -> None:
         """Stop the run."""

@@ -212,6 +212,7 @@ export class Scrub {
     const text = place ? `${words.moment(place.at)} of ${length}` : live ? `${length}, live` : length;
     this.#draw(place ? place.at / (this.#length || 1) : 1);
     this.root.classList.toggle("is-past", place !== null);
+    this.root.classList.toggle("is-over", !live);
     set(this.#track, {
       "aria-valuemax": round(this.#length),
       "aria-valuenow": round(place?.at ?? this.#length),
