@@ -11,7 +11,7 @@ import quire
 from quire import LLM, Agent, Memory, Retry, Tool, current_context, errors
 from quire.adapters.stores.file import FileStore
 from quire.adapters.stores.memory import MemoryStore
-from quire.core.events import Remembered
+from quire.core.events import Compacted, Remembered
 from quire.core.messages import File, Message, Text, ToolCall, ToolResult
 from quire.core.ports import Abilities, Answer
 from quire.core.usage import Usage
@@ -372,6 +372,58 @@ def test_two_processes_write_one_session(quire_home):
     assert sorted(questions) == sorted(f"{name} {n}" for name in ("left", "right") for n in range(20))
     for name in ("left", "right"):
         assert [q for q in questions if q.startswith(name)] == [f"{name} {n}" for n in range(20)]
+
+
+def test_two_processes_sum_up_one_session(quire_home):
+    text = WRITER.replace("Memory()", "Memory(window=4, summary=lambda text: str(len(text)))")
+    writers = [program(text.replace("{NAME}", name), quire_home) for name in ("left", "right")]
+    for writer in writers:
+        _, err = writer.communicate(timeout=30)
+        assert writer.returncode == 0, err
+    events = asyncio.run(store().read("sessions/shared"))
+    assert sum(isinstance(event, Remembered) for event in events) == 40
+    hidden = [event.hidden for event in events if isinstance(event, Compacted)]
+    assert len(hidden) > 5
+    assert hidden == sorted(set(hidden))
+
+
+ELSEWHERE = """
+import os, time
+from pathlib import Path
+from quire import Agent, Memory, Tool
+from quire.testing import ScriptedModel, ToolUse
+
+@Tool
+def wait() -> str:
+    "Wait."
+    print("waiting", flush=True)
+    while not Path(os.environ["QUIRE_HOME"], "go").exists():
+        time.sleep(0.01)
+    return "waited"
+
+agent = Agent(ScriptedModel([ToolUse("wait"), "2"]), "Wait.", name="agent", memory=Memory(), tools=[wait])
+agent.execute_sync("b", session="s")
+"""
+
+
+def test_a_turn_of_another_process_stays_on_its_branch_whatever_happens_meanwhile(quire_home):
+    helper, model = agent("1", "3", "4", "5")
+    run = helper.start("a", session="s")
+    run.wait()
+    other = program(ELSEWHERE, quire_home)
+    assert other.stdout.readline() == "waiting\n"
+    asyncio.run(helper.memory.restore("s", before=1))
+    helper.execute_sync("c", session="s")
+    run.fork(edit={"input": "d"}).wait()
+    (quire_home / "go").touch()
+    _, err = other.communicate(timeout=20)
+    assert other.returncode == 0, err
+    table = helper.memory.session("s").branches
+    words = [[m.text for m in asyncio.run(Memory().history("s", branch=name)) if m.text] for name in table.branch]
+    assert words == [["a", "1", "b", "2"], ["c", "3"], ["d", "4"]]
+    assert table["head"].tolist() == [False, True, False]
+    helper.execute_sync("e", session="s")
+    assert said(model.requests[-1]) == ["c", "3", "e"]
 
 
 def test_what_another_process_said_is_known_at_the_next_turn(quire_home):

@@ -160,6 +160,60 @@ async def test_a_turn_stays_on_the_branch_on_which_it_began(memory):
     assert await heard(agent, model, "s") == ["a", "A"]
 
 
+# While a turn is going on
+
+
+def slow(memory):
+    """Return an agent that takes its time over a tool, what says that it does, and what lets it end."""
+    going, go = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> str:
+        """Wait."""
+        going.set()
+        await go.wait()
+        return "waited"
+
+    model = ScriptedModel([quire.testing.ToolUse("wait"), "done"])
+    return Agent(model, "Wait.", name="slow", memory=memory, tools=[wait]), going, go
+
+
+async def test_who_restores_or_forks_during_a_turn_waits_for_its_end(memory):
+    agent, model = talker(memory)
+    await say(agent, "s", "a")
+    waiter, going, go = slow(memory)
+    turn = waiter.start("b", session="s")
+    await going.wait()
+    doing = [memory.fork("s", into="t"), memory.checkpoint("s", name="p"), memory.restore("s", 1)]
+    others = [asyncio.create_task(do) for do in doing]
+    await asyncio.sleep(0.01)
+    after = agent.start("c", session="s")
+    assert not any(other.done() for other in others)
+    go.set()
+    await asyncio.gather(turn, *others, after)
+    assert texts(await memory.history("s", branch="main"))[2::3] == ["b", "done"]
+    assert texts(await memory.history("s")) == ["a", "A", "c", "C"]
+    assert texts(await memory.history("t"))[-1] == "done"
+    await memory.restore("s", "p")
+    assert (await heard(agent, model, "s"))[-1] == "done"
+
+
+async def test_a_tool_restores_the_session_of_its_own_turn(memory):
+    agent, model = talker(memory)
+    await say(agent, "s", "a", "b")
+
+    async def forget() -> str:
+        """Forget."""
+        await memory.restore("s", 1)
+        return "forgotten"
+
+    use = quire.testing.ToolUse("forget")
+    forgetful = Agent(ScriptedModel([use, "done"]), "Forget.", name="forgetful", memory=memory, tools=[forget])
+    async with asyncio.timeout(5):
+        await forgetful.execute("c", session="s")
+    assert texts(await memory.history("s", branch="main"))[-1] == "done"
+    assert await heard(agent, model, "s") == ["a", "A"]
+
+
 # Fork
 
 

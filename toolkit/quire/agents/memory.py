@@ -58,6 +58,10 @@ class Memory:
     is done when a turn makes them more than the window, for all but half of it, so once in many turns. It is a part
     of that turn's run, with its tokens and its cost. If it fails, the turn does not, and the next one tries again.
 
+    A fork of a run takes turns of it again with something changed: each from where it had begun, whatever was said
+    since, and on a branch of the fork's own. If the session was going on with the turn as it had been, it goes on
+    with that branch, as one expects who edits an earlier message; otherwise it stays where it is.
+
     Raises:
         DefinitionError: an argument makes no sense.
 

@@ -232,6 +232,11 @@ class Run(Record, Generic[O]):
         another value, for all that runs after that place. Whatever depends on an output or input that was edited runs
         anew, and nothing else.
 
+        In an agent's turn a call of a tool is given another result: `edit={"search": ...}`, the third call
+        `"search[2]"`, that of an agent in a flow `"writer/search"`. The replies before it and the other calls of its
+        reply are kept, the tool is not used again, and the model is asked anew from there. An agent that remembers
+        goes on from where its turn had begun, on a branch of its own (`Memory`).
+
         Raises:
             DefinitionError: there is no such place or node, or the node has no output to edit.
 
