@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections import Counter, defaultdict
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -123,7 +123,9 @@ class Reading:
     def ordered(self, *kinds: type[E]) -> list[E]:
         """Return the events of these kinds in the order of the log."""
         some = [kind for kind in kinds if kind in self._by_kind]
-        return self.of(some[0]) if len(some) == 1 else [e for e in self.events if isinstance(e, kinds)]
+        if len(some) == 1:
+            return self.of(some[0])
+        return cast("list[E]", [event for event in self.events if type(event) in kinds])
 
     def last(self, *kinds: type[E]) -> dict[str, E]:
         """Return the last event of these kinds by span, if nothing went on after it.
@@ -373,9 +375,12 @@ def _tools(called: Sequence[Called], ends: Mapping[str, Event], log: Reading) ->
 
 def messages(log: Reading) -> Columns:
     """Return one row a thing said, a part of a reply, or a result."""
-    # End to end in one list, because a million small tuples would keep the garbage collector busy.
-    values = list(chain.from_iterable(_conversation(log)))
-    columns = {name: values[place :: len(_MESSAGE)] for place, name in enumerate(_MESSAGE)}
+    columns: Columns = {name: [] for name in _MESSAGE}
+    said = _conversation(log)
+    # End to end in one list, because many small tuples would keep the garbage collector busy.
+    while values := list(chain.from_iterable(islice(said, _PIECE))):
+        for place, name in enumerate(_MESSAGE):
+            columns[name] += values[place :: len(_MESSAGE)]
     return {**columns, **_whereabouts(log, columns["seq"])}
 
 

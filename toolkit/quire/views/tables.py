@@ -190,14 +190,18 @@ def _frame(table: Table, columns: Columns) -> pd.DataFrame:
 
 
 def _array(values: list[Any], dtype: Dtype) -> Any:
+    import numpy as np
     import pandas as pd
 
-    if len(values) > 1 and values == [None] * len(values):
-        # Of such columns there are many, and each would be looked through value by value.
-        return pd.Series(_array([None], dtype)).repeat(len(values)).array
+    if len(values) > 1 and values == values[:1] * len(values):
+        # All the same, such as the run, or not known. It need not be looked at value by value.
+        return pd.Series(_array(values[:1], dtype)).repeat(len(values)).array
     match dtype:
         case "category":
-            return pd.array(values, dtype="string").astype("category")
+            return _array(values, "string").astype("category")
+        case "string":
+            # As objects: pandas would try first what else a list may hold.
+            return pd.array(np.array(values, dtype=object), dtype="string", copy=False)
         case "datetime64[us, UTC]":
             # Rounded to whole microseconds first: pandas would cut what a float cannot say exactly.
             moments: Any = pd.array(values, dtype="Float64")
