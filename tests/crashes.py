@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 # The stores are imported here, and pandas, so that no child has to.
 import pandas as pd  # noqa: F401
@@ -34,12 +34,13 @@ import quire.adapters.stores.objects
 import quire.adapters.stores.postgres
 import quire.adapters.stores.redis
 import quire.adapters.stores.sqlite  # noqa: F401
-from quire import Agent, Memory, Process, Step, Tool, current_context
+from quire import Agent, Memory, Process, Run, Step, Tool, current_context, load
 from quire.core.codec import decode, encode
 from quire.core.messages import ToolCall
 from quire.core.ports import Store
-from quire.errors import UnresolvedEffect
-from quire.events import Event, Remembered, Started, Succeeded
+from quire.errors import AnswerRefused, UnresolvedEffect
+from quire.events import Asked, Event, Remembered, Started, Succeeded
+from quire.run.answers import Question
 from quire.run.runnable import Runnable
 from quire.run.runtime import keep_in, open_store, store
 from quire.testing import ScriptedModel, ToolUse
@@ -382,6 +383,31 @@ def opaque() -> Runnable[Any, Any]:
     return asked >> clerk(ring)
 
 
+@Step
+async def approved(order: Order) -> Order:
+    sure = await current_context().ask(f"Go on with order {order.number}?", bool)
+    return Order(number=order.number + 1, done=[f"{sure}"])
+
+
+@Tool
+def pay(number: int) -> str:
+    """Pay, if somebody says how; of which nobody can tell afterwards."""
+    way = current_context().ask(f"How is {number} paid?", Literal["cash", "card"]).wait()
+    effect(f"pay {number}")
+    return f"paid by {way}"
+
+
+def approval() -> Runnable[Any, Any]:
+    """Make a flow whose steps and tools ask, also two at once, and of whose effects only a person can tell."""
+    flow = Process(input=Order, output=str, name="approval")
+    first = flow.add(step("one"))
+    sure = flow.add(approved, inputs=first)
+    paid = flow.add(pay, inputs={"number": first.number})
+    asks = flow.add(asked, inputs=sure)
+    flow.returns(flow.add(joined, inputs={"one": paid, "two": flow.add(clerk(pay, ring), inputs=asks)}))
+    return flow
+
+
 @dataclass(frozen=True)
 class Shape:
     """Something to run, with its input."""
@@ -393,6 +419,8 @@ class Shape:
     streams: bool = False
     forks: bool = False
     remembers: bool = False
+    asks: bool = False
+    """Whether a person has to answer."""
 
 
 SHAPES = {
@@ -407,6 +435,7 @@ SHAPES = {
     "fork": Shape(nested, forks=True),
     "memory": Shape(memory, remembers=True),
     "opaque": Shape(opaque, opaque=True),
+    "approval": Shape(approval, asks=True),
 }
 
 
@@ -425,18 +454,58 @@ async def _live(shape: Shape, folder: Path, kept: str) -> Any:
         begun = [name for name in await store().streams("runs/") if name != _source(folder)]
         runnable = shape.make()
         if begun:
-            run = runnable.resume(begun[0].removeprefix("runs/"))
+            run = runnable.resume(begun[0].removeprefix("runs/"), attended=shape.asks)
         elif _source(folder):
             run = runnable.fork(_source(folder).removeprefix("runs/"), edit={"inner/in_one": Order(number=40)})
         else:
-            run = runnable.start(shape.input, session="talk")
+            run = runnable.start(shape.input, session="talk", attended=shape.asks)
         if shape.forks and not _source(folder):
             (folder / "source").write_text(run.log.stream)
         run.log.subscribe(lambda event: event.ephemeral or world.passes("event"))
         if shape.streams:
             async for _ in run.follow():
                 pass
+        if shape.asks:
+            await asyncio.gather(run, _answer_all(run))
         return await run
+
+
+async def _answer_all(run: Run[Any]) -> None:
+    """Answer what a run asks, as soon as the question is kept."""
+    while not run.finished:
+        asked = run.questions
+        await run.log.flush()
+        for question in asked:
+            with suppress(AnswerRefused):  # it has ended
+                run.answer(question, _answer_to(question))
+        await asyncio.sleep(0.001)
+
+
+def _answer_to(question: Question) -> Any:
+    """Return what somebody answers who knows what was done."""
+    if question.tool is None:
+        return question.choices[-1]
+    number = question.arguments["number"]
+    done = f"{question.tool} {number}" in world.lines("effects")
+    gave = {"pay": "paid by card", "ring": f"rang {number}"}
+    return gave[question.tool] if done else "no, do it now"
+
+
+def answer_ahead(folder: Path) -> None:
+    """Answer, in a process of its own, what a run asked before it was killed."""
+
+    def answer() -> int:
+        global world  # noqa: PLW0603 - as in a life
+        world = World(folder)
+        with keep_in(opened(folder)):
+            begun = asyncio.run(store().streams("runs/"))
+            run = load(begun[0].removeprefix("runs/")) if begun else None
+            for question in run.questions if run else ():
+                run.answer(question, _answer_to(question))
+        return 0
+
+    if ended(fork(folder, answer)):
+        raise RuntimeError((folder / "error").read_text())
 
 
 def _source(folder: Path) -> str:
@@ -586,7 +655,8 @@ class Reference:
         self.effects = Counter(World(folder).lines("effects"))
         events = len(log_of(folder))
         effects = sum(self.effects.values())
-        appends = 3 + effects + 6 * shape.remembers
+        asked = sum(isinstance(event, Asked) for event in log_of(folder))
+        appends = 3 + effects + 2 * asked + 6 * shape.remembers
         self.most = dict(zip(WHATS, (events, appends, appends, appends, effects, effects), strict=True))
 
 
@@ -611,6 +681,9 @@ def killed(shape: Shape, reference: Reference, folder: Path, moments: tuple[Mome
         if seen[: len(before)] != before:
             outcome.problems.append(f"lost some of {len(before)} events after {moment}")
         finished |= _finished(seen)
+        if shape.asks and moment.number % 2:
+            answer_ahead(folder)
+            seen = log_of(folder)
     worked = Counter(world.lines("work"))
     ending = life(shape, folder, kept=kept)
     outcome.restarts = len(world.lines("restarts"))
