@@ -6,6 +6,7 @@ the same as what a program does. It knows no screen: a notebook draws it, and as
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from quire.agents.memory import Memory
 
 __all__ = ["Browser"]
+
+_AT_ONCE = 16
+"""Sessions that are read at the same time: stores are slow to begin with an answer, and most have some threads."""
 
 
 class Browser:
@@ -62,8 +66,10 @@ class Browser:
         """Return every session as it is kept now, by whatever process, the one that was used last first."""
         found = await names(self._memory.store) if self.only is None else [self.only]
         self._folds = {name: self._folds[name] for name in found if name in self._folds}
-        rows = [row for name in found if (row := await self.row(name))]
-        return sorted(rows, key=lambda row: row["last_at"], reverse=True)
+        rows: list[SessionRow | None] = []
+        for begin in range(0, len(found), _AT_ONCE):
+            rows += await asyncio.gather(*map(self.row, found[begin : begin + _AT_ONCE]))
+        return sorted((row for row in rows if row is not None), key=lambda row: row["last_at"], reverse=True)
 
     async def row(self, session: str) -> SessionRow | None:
         """Return a session as it is kept now, if there is one and it is looked at."""
@@ -96,7 +102,7 @@ class Browser:
         self._folds = {}
 
     async def _read(self, session: str) -> SessionFold:
-        fold = await readable(self._memory.store, session, self._folds.get(session))
+        fold = await readable(self._memory.store, session, self._folds.get(session), self._folds)
         self._folds[session] = fold
         return fold
 

@@ -80,8 +80,12 @@ def stream_of(session: str) -> str:
     return _PREFIX + quoted(session)
 
 
-async def read(store: Store, session: str, known: SessionFold | None = None) -> SessionFold:
+async def read(
+    store: Store, session: str, known: SessionFold | None = None, others: dict[str, SessionFold] | None = None
+) -> SessionFold:
     """Return what is kept of a session; of what is known already, only the last event is read again.
+
+    `others` are sessions that are known, too: what this one goes on from is looked up there, and put there.
 
     Raises:
         SessionError: it goes on from a session that is not there any more.
@@ -91,7 +95,7 @@ async def read(store: Store, session: str, known: SessionFold | None = None) -> 
     if known is None or not seen or not events or not _is_same(events[0], seen[-1]):
         # Deleted since, and maybe begun anew.
         events = await store.read(stream_of(session)) if seen else events
-        known = SessionFold(session, await _origins(store, session, events))
+        known = SessionFold(session, await _origins(store, session, events, others))
     with _folding:
         for event in events:
             known.apply(event)
@@ -102,11 +106,16 @@ def _is_same(one: Event, other: Event) -> bool:
     return (one.seq, one.at, one.run, one.span, one.kind) == (other.seq, other.at, other.run, other.span, other.kind)
 
 
-async def _origins(store: Store, session: str, events: list[Event]) -> dict[str, SessionFold]:
+async def _origins(
+    store: Store, session: str, events: list[Event], others: dict[str, SessionFold] | None
+) -> dict[str, SessionFold]:
     first = events[0] if events else None
     if not isinstance(first, Branched) or first.origin == session:
         return {}
-    origin = await read(store, first.origin)
+    others = {} if others is None else others
+    origin = others.get(first.origin)
+    if origin is None or len(origin.events) < first.to:  # else it has all that is needed, and keeps it
+        origin = others[first.origin] = await read(store, first.origin, origin, others)
     if len(origin.events) < first.to:
         message = f"Session {session!r} goes on from {first.origin!r}, which is not there any more."
         raise SessionError(message, remedy="Begin a new session, or bring the stream of the other one back.")
@@ -181,13 +190,16 @@ async def names(store: Store) -> list[str]:
 
 async def all_sessions(store: Store) -> list[SessionFold]:
     """Return every session there is; of a damaged one what can be read."""
-    return [await readable(store, name) for name in await names(store)]
+    others: dict[str, SessionFold] = {}
+    return [await readable(store, name, others.get(name), others) for name in await names(store)]
 
 
-async def readable(store: Store, session: str, known: SessionFold | None = None) -> SessionFold:
+async def readable(
+    store: Store, session: str, known: SessionFold | None = None, others: dict[str, SessionFold] | None = None
+) -> SessionFold:
     """Return a session as `read` does; of a damaged one what can be read."""
     try:
-        return await read(store, session, known)
+        return await read(store, session, known, others)
     except CorruptLog as error:
         whole = error.readable
     except SessionError:
