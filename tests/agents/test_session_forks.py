@@ -125,8 +125,40 @@ async def test_a_fork_of_all_that_was_done_adds_nothing(memory):
     agent, _ = talker(memory)
     run = await say(agent, "s", "a", "b")
     assert await run.fork() == "B"
-    assert await run.fork(edit={"talker": "other words"}) == "other words"
     assert await lines(memory) == ["*main: a A b B"]
+
+
+async def test_the_words_of_the_assistant_are_edited_and_the_session_goes_on_with_them(memory):
+    agent, model = talker(memory)
+    run = await say(agent, "s", "a", "?it")
+    asked = len(model.requests)
+    fork = run.fork(edit={"talker": "other words"})
+    assert await fork == "other words"
+    assert len(model.requests) == asked
+    assert await lines(memory) == ["main: a A ?it found it", "*fork: a A ?it other words"]
+    assert fork.messages["text"].tolist()[-1] == "other words"
+    assert fork.tools["result"].tolist() == ['"found it"']
+    with pytest.raises(errors.DefinitionError, match="Edit the last of them only"):
+        run.fork(edit={"talker": "x", "look": "y"})
+    # Inside of another agent's tool, too.
+    boss = Agent(ScriptedModel([ToolUse("talker", {"input": "b"}), reply, reply]), "Ask.", name="boss", tools=[agent])
+    whole = boss.start("c", session="t")
+    assert await whole == "B"
+    assert await whole.fork(edit={"talker": "instead"}) == "instead"
+    assert await lines(memory, "t") == ["main: b B", "*fork: b instead"]
+
+
+async def test_what_an_agent_is_given_to_say_has_to_be_of_its_type(memory):
+    model = ScriptedModel(["4", "5"])
+    agent = Agent(model, "Count.", name="counter", memory=memory, output=int)
+    run = agent.start("a", session="s")
+    assert await run == 4
+    assert await run.fork(edit={"counter": 7}) == 7
+    assert await lines(memory) == ["main: a 4", "*fork: a 7"]
+    with pytest.raises(errors.DefinitionError, match="is not what it gives"):
+        await run.fork(edit={"counter": "many"})
+    assert len(model.requests) == 1
+    assert await run.fork(edit={"input": "b"}) == 5
 
 
 async def test_a_version_of_what_the_session_does_not_go_on_with_leaves_it_where_it_is(memory):
@@ -253,8 +285,17 @@ async def test_all_turns_of_a_fork_follow_each_other_on_its_branch(memory):
 async def test_a_turn_that_is_taken_over_is_not_kept_twice(memory):
     run = flow(memory).start("a", session="s")
     await run
+    began = next(event.seq for event in run.past if event.kind == "started" and event.name == "two")
+    assert await run.fork(at=began) == "A"
+    assert await lines(memory) == ["main: a A A A", "*fork: a A A A"]
+    assert len({event.run for event in await store().read("sessions/s")}) == 2
+
+
+async def test_what_an_agent_says_instead_is_what_the_next_one_remembers(memory):
+    run = flow(memory).start("a", session="s")
+    await run
     assert await run.fork(edit={"one": "other"}) == "OTHER"
-    assert await lines(memory) == ["main: a A A A", "*fork: a A other OTHER"]
+    assert await lines(memory) == ["main: a A A A", "*fork: a other other OTHER"]
 
 
 async def test_agents_in_sessions_of_their_own_get_a_branch_in_each(memory):

@@ -61,6 +61,9 @@ class Recall:
         """How it was forked from another run, if it was."""
         self.edited = frozenset(() if self.fork is None else self.fork.edited.values())
         """Spans that somebody gave another output."""
+        given = {} if self.fork is None else self.fork.edited
+        self.given = frozenset(span for name, span in given.items() if name != "input")
+        """Those of them that were given an output, and not another input."""
         self.last = max((int(event.span) for event in past if event.span.isdecimal()), default=0)
         """The highest number of a span."""
         self._began: dict[str, Event] = {}

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from quire.core.contents import named
-from quire.core.errors import CassetteError, ProviderError, Stop, Unanswered
+from quire.core.errors import CassetteError, DefinitionError, ProviderError, Stop, Unanswered
 from quire.core.events import Called, Cancelled, Delta, Requested, Responded, Returned, Thinking
 from quire.core.messages import Text, Thought, ToolCall, ToolResult
 from quire.core.ports import Answer, FinishReason, Model, ModelRequest, Piece
@@ -48,6 +48,9 @@ async def ask_model(
     kept = None if log.recall is None else log.recall.reply(context.span)
     if kept is not None:  # given before the run broke off: nobody is asked, or paid, twice
         return _said_before(kept)
+    if log.recall is not None and context.span in log.recall.given:
+        message = f"What `{context.name}` was given to say is not what it gives."
+        raise DefinitionError(message, where=context.where, remedy="Fork again with an output of its type.")
     call = context.child(model.model, mark=("asked", len(request.messages)))
     if log.recall is not None and log.recall.began(call.span):
         await go_on(call)

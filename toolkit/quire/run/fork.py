@@ -8,7 +8,7 @@ were asked for together with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,8 @@ from quire.core.events import (
     Succeeded,
     Wrote,
 )
-from quire.core.schema import plain
+from quire.core.messages import Message
+from quire.core.schema import plain, render
 from quire.core.usage import Usage
 from quire.log.writes import Writes
 from quire.run.outputs import Outputs
@@ -144,14 +145,19 @@ class _Branch:
         self.edited = {name: self.given.span(name) for name in edit}
         self.outputs = {span: edit[name] for name, span in self.edited.items()}
         """What was edited, by span."""
+        remembering = {event.span for event in self.log.of(Recalled)}
+        self.words = {span: self.outputs.pop(span) for span in remembering & self.outputs.keys()}
+        """The last words of agents that remember: they go into the turn again, so that their session has these."""
+        self.last = {event.parent: event.seq for event in self.log.of(Responded)}
+        """The place of the last reply to each agent."""
         self.gone: set[str] = set()
         """Spans that run anew, with everything inside."""
-        self.touched: set[str] = set()
+        self.touched: set[str] = set(self.words)
         """Spans that are gone into again, because something inside has changed."""
-        for span in self.outputs:
+        for span in self.edited.values():
             self._spoil(span)
         for name, span in self.edited.items():
-            if self._is_gone(span):
+            if self._is_gone(span) or any(above in self.words for above in self._around(span)):
                 message = f"`{name}` depends on something else that was edited, and would run anew."
                 raise DefinitionError(message, remedy="Edit the last of them only.")
         self._give_up_attempts()
@@ -217,12 +223,12 @@ class _Branch:
 
     def _is_gone(self, span: str | None) -> bool:
         """Whether a span is, or is inside, one that runs anew, or is inside one whose output was edited."""
-        inside = span
-        while span is not None:
-            if span in self.gone or (span in self.outputs and span != inside):
-                return True
-            span = self.parents.get(span)
-        return False
+        return span in self.gone or any(above in self.gone or above in self.outputs for above in self._around(span))
+
+    def _around(self, span: str | None) -> Iterator[str]:
+        """Yield what a span is inside of, from within."""
+        while span is not None and (span := self.parents.get(span)) is not None:
+            yield span
 
     # What remains
 
@@ -232,6 +238,9 @@ class _Branch:
         return [self._changed(event) for event in self.past if self._remains(event, needed)]
 
     def _changed(self, event: Event) -> Event:
+        if isinstance(event, Responded) and event.parent in self.words and event.seq == self.last[event.parent]:
+            said = Message.of("assistant", render(plain(self.words[event.parent])))
+            return replace(event, message=said, finish_reason="stop")
         if event.span not in self.outputs:
             return event
         if isinstance(event, Succeeded):
