@@ -2,8 +2,10 @@
 
 import pytest
 
-from quire import Agent, Process, Step, Tool, errors
-from quire.core.messages import ToolResult
+from quire import Agent, Process, Retry, Step, Tool, errors
+from quire.core.messages import Message, ToolResult
+from quire.core.ports import Answer
+from quire.core.usage import Usage
 from quire.testing import ScriptedModel, ToolUse
 from tests.kit import kinds
 
@@ -240,3 +242,16 @@ async def test_a_fork_can_be_forked():
     assert model_says == '{"x":1}'
     assert await first.fork(edit={"search": {"y": 2}}) == '{"y":2}'
     assert await agent.fork(first.id) == '{"x":1}'
+
+
+async def test_what_was_paid_for_in_the_other_run_costs_nothing_in_a_fork():
+    busy = errors.Overloaded("busy")
+    reply = Message(role="assistant", parts=())
+    busy.answered = Answer(message=reply, finish_reason="error", usage=Usage(input_tokens=5, output_tokens=3))
+    agent, _ = seeker(busy, look("a"), retry=Retry(max_attempts=2, backoff=0.001))
+    run = await finished(agent)
+    assert run.calls["output_tokens"].sum() > 3
+    assert run.fork().calls["output_tokens"].sum() == 0
+    fork = run.fork(edit={"search": {}})
+    await fork
+    assert fork.calls["output_tokens"].sum() == fork.calls["output_tokens"].iloc[-1]
