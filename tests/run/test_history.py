@@ -130,9 +130,10 @@ def test_one_damaged_log_does_not_hide_the_others(quire_home):
     path = quire_home / "runs" / f"{damaged.id}.jsonl"
     first, *_ = path.read_text().splitlines(keepends=True)
     path.write_text(first + "not an event\n")
-    assert sorted(zip(quire.runs()["run"], quire.runs()["status"], strict=True)) == sorted(
-        [(damaged.id, "running"), (whole.id, "succeeded")]
-    )
+    told = quire.runs().set_index("run")
+    assert told["status"].to_dict() == {damaged.id: "failed", whole.id: "succeeded"}
+    assert told.loc[damaged.id, "error_type"] == "CorruptLog"
+    assert "Line 2 of a log is not event 2" in told.loc[damaged.id, "error"]
 
 
 def test_runs_in_memory_are_forgotten_and_leave_nothing_on_disk(quire_home):

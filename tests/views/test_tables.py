@@ -41,7 +41,7 @@ SUMS = (
     "cached_share first_token_s price_source"
 )
 PROMISED = {
-    "runs": "run name kind status started_at duration_s session tenant parent_run nodes model_calls tool_calls "
+    "runs": "run name kind status reason started_at duration_s session tenant parent_run nodes model_calls tool_calls "
     "input_tokens cached_input_tokens output_tokens reasoning_tokens cost_usd simulated replayed error_type error tags",
     "nodes": "run span parent node kind status reason attempt started_at queued_s duration_s input output "
     "input_tokens output_tokens cost_usd error_type error item",
@@ -317,6 +317,7 @@ def test_runs():
         "name": "trip",
         "kind": "pipeline",
         "status": "failed",
+        "reason": "failed in check/spell",
         "nodes": 5,
         "model_calls": 2,
         "tool_calls": 1,

@@ -38,6 +38,7 @@ from quire.core.schema import plain, render
 from quire.core.usage import Usage
 from quire.log.writes import Writes
 from quire.run.outputs import Outputs
+from quire.run.process import here
 from quire.run.record import Record
 from quire.run.scope import declared
 from quire.views.rows import Reading
@@ -119,7 +120,7 @@ def _taken_anew(past: Sequence[Event], whole: frozenset[str]) -> dict[str, tuple
 def _renewed(event: Event, run: str, seq: int, root: Started) -> Event:
     if isinstance(event, Started) and event.span == root.span:
         # The key is the other run's.
-        return replace(event, run=run, seq=seq, parent=None, graph=root.graph, key=None, process=None)
+        return replace(event, run=run, seq=seq, parent=None, graph=root.graph, key=None, process=here())
     # Nobody was asked for this run: it was paid for in the other.
     nothing = Usage(input_tokens=0, output_tokens=0)
     if isinstance(event, Responded):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from quire.core.codec import encode
 from quire.core.errors import AnswerRefused, DefinitionError
-from quire.core.events import Event, Started, Succeeded
+from quire.core.events import Cancelled, Event, Failed, Started, Succeeded
 from quire.run.ahead import answer_ahead
 from quire.run.answers import Question
 from quire.run.desk import desks
@@ -148,7 +148,9 @@ class Record:
         """The result as plain JSON; `None` while there is none."""
         events = self.past
         root = events[0].span if events else None
-        return next((e.output for e in reversed(events) if isinstance(e, Succeeded) and e.span == root), None)
+        ends = (e for e in reversed(events) if isinstance(e, Succeeded | Failed | Cancelled) and e.span == root)
+        end = next(ends, None)
+        return end.output if isinstance(end, Succeeded) else None
 
     @property
     def nodes(self) -> pd.DataFrame:

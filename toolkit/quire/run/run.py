@@ -13,7 +13,7 @@ from quire.core.events import Cancelled, Event, Failed, Succeeded
 from quire.core.tape import in_force, keep
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
-from quire.run.bracket import Work, bracket, refuse
+from quire.run.bracket import Work, bracket, record_failure, refuse
 from quire.run.context import Context, check_timeout, nearer
 from quire.run.desk import Desk, desks
 from quire.run.keys import NO_KEYS
@@ -127,9 +127,18 @@ class Run(Record, Generic[O]):
         try:
             await self.log.flush()
         except BaseException as unkept:  # noqa: BLE001 - a result that is not recorded must not look like one that is
-            error = error or unkept
+            if error is None:
+                self._disown(unkept)
+                error = unkept
         self._close()
         return error
+
+    def _disown(self, unkept: BaseException) -> None:
+        """Record, for who still reads it here, that nothing else could be."""
+        if isinstance(unkept, Exception):
+            record_failure(unkept, self._context)
+        else:
+            self.log.emit(Cancelled, self._context.span, None, reason="how it ended could not be kept")
 
     def _close(self) -> None:
         self.log.close()
