@@ -21,7 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -417,7 +417,8 @@ class Shape:
     opaque: bool = False
     """Whether nobody can tell of some effect if it has happened."""
     streams: bool = False
-    forks: bool = False
+    forks: dict[str, Any] | None = None
+    """What is edited in the fork of a run that nobody kills: then it is the fork that is killed."""
     remembers: bool = False
     asks: bool = False
     """Whether a person has to answer."""
@@ -432,8 +433,9 @@ SHAPES = {
     "nested": Shape(nested),
     "agent": Shape(agent),
     "streaming": Shape(agent, streams=True),
-    "fork": Shape(nested, forks=True),
+    "fork": Shape(nested, forks={"inner/in_one": Order(number=40)}),
     "memory": Shape(memory, remembers=True),
+    "version": Shape(memory, remembers=True, forks={"clerk/charge[0]": "charged 40"}),
     "opaque": Shape(opaque, opaque=True),
     "approval": Shape(approval, asks=True),
 }
@@ -456,7 +458,7 @@ async def _live(shape: Shape, folder: Path, kept: str) -> Any:
         if begun:
             run = runnable.resume(begun[0].removeprefix("runs/"), attended=shape.asks)
         elif _source(folder):
-            run = runnable.fork(_source(folder).removeprefix("runs/"), edit={"inner/in_one": Order(number=40)})
+            run = runnable.fork(_source(folder).removeprefix("runs/"), edit=shape.forks)
         else:
             run = runnable.start(shape.input, session="talk", attended=shape.asks)
         if shape.forks and not _source(folder):
@@ -613,10 +615,12 @@ def told(events: Sequence[Event]) -> dict[str, list[Any]]:
 
 def turns(events: Sequence[Event]) -> list[Any]:
     """Return what a session holds and what each turn took, without what may differ from run to run."""
+    branches = dict.fromkeys(getattr(event, "branch", "") for event in events)
+    numbers = {branch: number for number, branch in enumerate(branches)}  # a fork's has the id of its run
     return [
-        (event.branch, event.agent, _words(event), event.usage, event.cost_usd)
+        (numbers[event.branch], event.agent, _words(event), event.usage, event.cost_usd)
         if isinstance(event, Remembered)
-        else replace(event, at=0.0, run="")
+        else (event.kind, numbers[getattr(event, "branch", "")], getattr(event, "summary", None))
         for event in events
     ]
 
