@@ -106,7 +106,6 @@ class Card {
   }
 
   show(question: Question, { now, open }: Standpoint): void {
-    const had = this.root.contains(document.activeElement);
     this.#question = question;
     this.#open = open && question.answer === null;
     if (!open) this.#sent = false;
@@ -117,8 +116,6 @@ class Card {
     say(this.#answer, question.answer ?? "");
     this.#allow();
     this.tick(now);
-    // The reader's place is kept when what had the focus can no longer have it.
-    if (had && answered && document.activeElement !== this.root) this.root.focus({ preventScroll: true });
   }
 
   tick(now: number): void {
@@ -145,6 +142,8 @@ class Card {
 
   #allow(): void {
     const can = this.#open && !this.#sent;
+    // The reader's place is kept when what has the focus can no longer have it.
+    if (!can && this.root.contains(document.activeElement)) this.root.focus({ preventScroll: true });
     for (const one of this.#buttons) one.disabled = !can;
     if (this.#box) this.#box.disabled = !can;
   }

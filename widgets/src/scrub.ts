@@ -232,6 +232,7 @@ export class Scrub {
     }
     this.#fork.hidden = !past || !this.#forkable || this.#playing !== 0;
     this.#back.hidden = !past;
+    this.root.classList.toggle("is-acting", past);
     say(this.#back, this.#live ? "Live" : "End");
     set(this.#back, { "aria-label": this.#live ? "Back to live" : "Back to the end" });
   }
