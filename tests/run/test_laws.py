@@ -7,8 +7,8 @@ from contextlib import suppress
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quire import Agent, Pipeline, Step, Tool
-from quire.errors import Overloaded, StreamInterrupted
+from quire import Agent, Pipeline, Step, Tool, current_context
+from quire.errors import AnswerRefused, Overloaded, StreamInterrupted
 from quire.log.log import Log
 from quire.run.context import Context
 from quire.testing import ScriptedModel, ToolUse, in_memory
@@ -25,6 +25,8 @@ async def look(key: str) -> dict[str, str]:
     await asyncio.sleep(0)
     if key == "bad":
         raise LookupError(key)
+    if key == "ask":
+        return {key: await current_context().ask("What is it?", timeout=0.01)}
     return {key: "found"}
 
 
@@ -52,7 +54,13 @@ class Flaky(ScriptedModel):
 
 
 uses = st.sampled_from(
-    [ToolUse("look", {"key": "a"}), ToolUse("look", {"key": "bad"}), ToolUse("gone"), ToolUse("look", "{")]
+    [
+        ToolUse("look", {"key": "a"}),
+        ToolUse("look", {"key": "bad"}),
+        ToolUse("look", {"key": "ask"}),
+        ToolUse("gone"),
+        ToolUse("look", "{"),
+    ]
 )
 replies = st.one_of(
     st.just(Outline(points=["one", "two"])),
@@ -70,21 +78,27 @@ def logs(draw):
     """Draw the events of a run that somebody watched, ephemeral ones included."""
     script = draw(st.lists(replies, min_size=1, max_size=4))
     stop_after = draw(st.none() | st.integers(1, 25))
-    return run_of(script, alone=draw(st.booleans()), stop_after=stop_after)
+    return run_of(script, alone=draw(st.booleans()), stop_after=stop_after, answers=draw(st.booleans()))
 
 
-def run_of(script, *, alone, stop_after):
+def run_of(script, *, alone, stop_after, answers):
     planner = Agent(Flaky(script), "Plan.", name="planner", input=Question, output=Outline, tools=[look])
     thing, value = (planner, Question(text="x")) if alone else (Pipeline(ask, planner, write, name="flow"), "x")
 
     async def watch():
         seen = []
-        run = thing.start(value)
+        run = thing.start(value, attended=True)
 
         def follow(event):
             seen.append(event)
             if len(seen) == stop_after:
                 run.cancel("enough seen")
+            if event.kind == "asked" and answers:
+                run.loop.call_later(0.001, answer, event.span)
+
+        def answer(question):
+            with suppress(AnswerRefused):  # it has just been stopped
+                run.answer(question, "a bee")
 
         run.log.subscribe(follow)
         await asyncio.wait([asyncio.ensure_future(_settled(run))])
@@ -154,12 +168,13 @@ def test_whatever_began_has_ended_and_says_how(events):
     assert shown["head"]["status"] in ENDS
     assert not any(message["writing"] for message in shown["messages"])
     states = [node["status"] for node in shown["nodes"].values()]
-    assert "running" not in states
+    assert not {"running", "waiting"} & set(states)
+    assert all(question["answer"] for question in shown["head"]["questions"])
     parts = [part for message in shown["messages"] for part in message["parts"] if part["type"] == "call"]
     if shown["head"]["status"] == "succeeded":
         assert {part["status"] for part in parts} <= {"succeeded", "failed"}
-    begun = {event.span for event in events if event.kind in {"started", "requested", "called"}}
-    over = [event.span for event in events if event.kind in {*ENDS, "responded", "returned"}]
+    begun = {event.span for event in events if event.kind in {"started", "requested", "called", "asked"}}
+    over = [event.span for event in events if event.kind in {*ENDS, "responded", "returned", "answered"}]
     assert sorted(begun) == sorted(span for span in over if span in begun)
 
 

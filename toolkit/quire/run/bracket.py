@@ -100,7 +100,8 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     well before, in a run that goes on, is not run again.
     """
     log, span, parent = context.log, context.span, context.parent
-    enter(context)
+    if context.state is not None:
+        enter(context)
     if log.recall is None or not log.recall.began(span):
         _started(runnable, value, context, details)
         if parent is None and details.get("key") is not None:
@@ -120,8 +121,7 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
         try:
             result = await (work if context.deadline is None else until(context, work))
         finally:
-            if context.desk.waiting:
-                context.desk.leave(span)
+            context.desk.leave(span)
         result = promised(runnable, result)
     except asyncio.CancelledError as cancelled:
         log.emit(Cancelled, span, parent, reason=why(cancelled, context))
