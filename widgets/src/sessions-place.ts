@@ -59,7 +59,7 @@ export class PlacePanel {
     this.root.hidden = false;
     if (isOther) this.#close(false);
     this.#title.textContent = `${place.branch}, message ${place.message}`;
-    this.#who.textContent = [place.sender, place.role === "agent" ? "agent" : "", place.simulated ? "simulated" : ""].filter(Boolean).join(", ");
+    this.#who.textContent = place.role === "agent" ? `${place.sender}, agent` : place.sender;
     this.#mark.hidden = !place.newest;
     // The session goes on from there already.
     this.#restore.disabled = place.newest;
@@ -155,6 +155,7 @@ function factsOf(place: PlaceDetails, tree: Tree): HTMLElement[] {
     place.calls > 0 && words.count(place.calls, "tool call"),
     ...place.files,
     place.tokens !== null && `${words.tokens(place.tokens)} tokens`,
+    place.simulated && "simulated",
     place.hidden && "hidden from models: a summary stands for it",
     place.said_in !== null && `said in ${place.said_in}`,
     place.newest && "the session goes on here",
