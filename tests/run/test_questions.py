@@ -241,6 +241,42 @@ async def test_a_loop_of_its_own_inside_a_thread_asks_as_well():
     assert await run == "Ana"
 
 
+async def test_a_question_that_was_not_asked_is_no_answer():
+    @Step
+    async def ask(n: int) -> str:
+        return "published" if current_context().ask("Publish?", bool) else "kept"
+
+    with pytest.raises(errors.QuireError, match="has not been asked"):
+        await ask.start(1, attended=True)
+
+
+async def test_after_the_end_nobody_is_asked():
+    @Step
+    async def leave(n: int) -> Any:
+        places.append(current_context())
+        return n
+
+    places: list[Any] = []
+    await leave.start(1, attended=True)
+    with pytest.raises(errors.QuireError, match="has ended"):
+        await places[0].ask("Anybody?")
+
+
+async def test_a_part_of_a_run_has_its_own_questions():
+    @Step
+    async def outer(n: int) -> int:
+        parts.extend(asks(name).start(n) for name in ("one", "two"))
+        return sum([await part for part in parts])
+
+    parts: list[Any] = []
+    run = outer.start(1, attended=True)
+    await until_asked(run, 2)
+    for number, part in enumerate(parts):
+        [question] = part.questions
+        part.answer(question, number)
+    assert await run == 3
+
+
 # Time
 
 

@@ -53,6 +53,11 @@ class Desk:
         """Whether somebody can be asked."""
         return _somebody_is_there() if self._attended is None else self._attended
 
+    @property
+    def open(self) -> list[Asked]:
+        """What somebody waits to be told, the oldest first."""
+        return [waiting.asked for waiting in list(self.waiting.values())]
+
     def answer(self, question: str | Question | None, value: Any, by: str) -> None:
         """Give an answer to whoever waits for it, from any thread.
 
@@ -60,7 +65,7 @@ class Desk:
             AnswerRefused: it does not fit, or there is no such question that is open.
         """
         where = f"run {self._log.run}"
-        asked = chosen([waiting.asked for waiting in self.waiting.values()], question, where)
+        asked = chosen(self.open, question, where)
         waiting = self.waiting.get(asked.span)
         data = fitting(asked, value, waiting.kind if waiting else None)
         if waiting is None or self.waiting.pop(asked.span, None) is None:
@@ -148,6 +153,11 @@ class Asking(Generic[T]):
         self._make = make
         self._loop = loop
 
+    def __bool__(self) -> bool:
+        """Refuse to be taken for an answer: `if ctx.ask(...)` would always be yes."""
+        message = "This question has not been asked."
+        raise QuireError(message, remedy="Write `await current_context().ask(...)`; in a def, `.ask(...).wait()`.")
+
     def __await__(self) -> Generator[Any, None, T]:
         """Return the answer when it is there."""
         if asyncio.get_running_loop() is self._loop:
@@ -171,6 +181,9 @@ class Asking(Generic[T]):
 async def ask(context: Context, text: str, form: Form, *, why: str | None, timeout: float | None) -> Any:
     """Ask a person from a place in a run, and return the answer; what was answered before is not asked again."""
     log = context.log
+    if log.closed:
+        message = f"Run {context.run} has ended, so that nobody is asked any more: {text}"
+        raise QuireError(message, where=context.where, remedy="Ask while the step is at work, and await the answer.")
     span = log.span_for(context.span, text, QUESTION)
     kept = None if log.recall is None else log.recall.answered(span)
     if kept is not None:

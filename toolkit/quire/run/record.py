@@ -93,10 +93,10 @@ class Record:
     @property
     def questions(self) -> list[Question]:
         """What the run asks a person, and nobody has answered: the oldest first."""
-        desk = desks.get(self.id)
-        asked = self.fold().questions.values()
+        desk = desks.get(self.id) if self._kept else None
         # What was answered a moment ago, in another thread, may not be in the log yet.
-        return [Question.of(one) for one in asked if desk is None or one.span in desk.waiting]
+        asked = self.fold().questions.values() if desk is None else desk.open
+        return [Question.of(one) for one in asked]
 
     @overload
     def answer(self, value: Any, /, *, by: str = "you") -> None: ...

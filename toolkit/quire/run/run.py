@@ -13,6 +13,7 @@ from quire.core.events import Cancelled, Event, Failed, Succeeded
 from quire.core.tape import in_force, keep
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
+from quire.run.answers import Question
 from quire.run.bracket import Work, bracket, record_failure, refuse
 from quire.run.context import Context, check_timeout, nearer
 from quire.run.desk import Desk, desks
@@ -82,6 +83,14 @@ class Run(Record, Generic[O]):
 
     def _renew(self, past: Sequence[Event]) -> None:
         self.log.events.extend(past[len(self.log.events) :])
+
+    @property
+    def questions(self) -> list[Question]:
+        """What the run, or this part of it, asks a person, and nobody has answered: the oldest first."""
+        if self.is_root:
+            return super().questions
+        own = self.fold().questions
+        return [question for question in super().questions if question.id in own]
 
     @property
     def is_root(self) -> bool:
