@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from functools import cached_property
 from itertools import chain, islice
+from math import fsum
 from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -66,8 +67,6 @@ _PARTS: dict[type[Part], tuple[str, Callable[[Any], str]]] = {
     ToolResult: ("tool_result", attrgetter("text")),
 }
 """What each part is called, and its words."""
-_PARTS_OF_A_DOLLAR = 2**100
-"""So many that every float above 1e-14 dollars is a whole number of them."""
 _DAY = 86_400
 """Seconds in a day of UTC, which has no others."""
 _PIECE = 1_000
@@ -574,12 +573,12 @@ def _run(log: Reading) -> dict[str, Any]:
 def costs(logs: Iterable[Reading], by: Sequence[str]) -> Columns:
     """Return one row a group of model calls, in the order of what they are grouped by."""
     made = _all_calls(logs, (*by, *_SUMMED, "first_token_s", "price_source"))
-    keys = list(zip(*(made[name] for name in by), strict=True))
-    ordered = sorted(set(keys), key=lambda key: [(part is None, part) for part in key])
-    place = {key: place for place, key in enumerate(ordered)}
+    found: dict[tuple[Any, ...], int] = {}
+    places = [found.setdefault(key, len(found)) for key in zip(*(made[name] for name in by), strict=True)]
+    ordered = sorted(found, key=lambda key: [(part is None, part) for part in key])
     grouped = {name: [key[position] for key in ordered] for position, name in enumerate(by)}
-    places = [place[key] for key in keys]
-    return {**grouped, **_sums(made, places, len(ordered)), **_traits(made, places, len(ordered))}
+    told = {**_sums(made, places, len(found)), **_traits(made, places, len(found))}
+    return {**grouped, **{name: [values[found[key]] for key in ordered] for name, values in told.items()}}
 
 
 def _traits(made: Columns, places: Sequence[int], groups: int) -> Columns:
@@ -703,9 +702,9 @@ def _added(values: Sequence[Any], places: Sequence[int], counts: Sequence[int]) 
 
 
 def _spent(costs: Sequence[float | None], places: Sequence[int], counts: Sequence[int]) -> list[float | None]:
-    # In whole parts of a dollar so small that none is lost: the same total in whatever order it is added up.
-    parts = [None if cost is None else int(cost * _PARTS_OF_A_DOLLAR) for cost in costs]
-    return [None if total is None else total / _PARTS_OF_A_DOLLAR for total in _added(parts, places, counts)]
+    gathered = _gathered(costs, places, len(counts))
+    # Rounded once, at the end: the same total in whatever order it is added up.
+    return [fsum(values) if values or not count else None for values, count in zip(gathered, counts, strict=True)]
 
 
 def _json(value: Any) -> str:
