@@ -188,3 +188,12 @@ async def test_a_fork_of_a_turn_that_was_summed_up_after_is_summed_up_by_itself(
 def test_what_makes_no_sense_is_refused(make, words):
     with pytest.raises(errors.DefinitionError, match=words):
         make()
+
+
+def test_the_card_of_an_agent_says_how_much_it_remembers():
+    def memory_of(memory):
+        return dict(Agent(LLM("offline"), "Talk.", memory=memory).card()["limits"])["memory"]
+
+    assert memory_of(Memory()) == "the conversation so far"
+    assert memory_of(Memory(window=1)) == "the last turn"
+    assert memory_of(Memory(window=20, summary=str)) == "the last 20 turns, what is older summed up by str"

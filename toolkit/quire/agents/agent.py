@@ -257,7 +257,7 @@ class Agent(Composable[Any, Any]):
         return [
             ("rounds", f"{self.max_tool_rounds} of tools"),
             ("tries", f"{self.output_attempts} for a valid reply"),
-            *([("memory", "the conversation so far")] if self.memory is not None else ()),
+            *([("memory", self.memory.reach)] if self.memory is not None else ()),
             *([("overload", others)] if others else ()),
             *([("cache", "the same request is asked once")] if isinstance(self.llm, LLM) and self.llm.cache else ()),
         ]

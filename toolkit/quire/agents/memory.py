@@ -103,6 +103,20 @@ class Memory:
         """Where its conversations are kept."""
         return runtime.store() if self._store is None else self._store
 
+    @property
+    def reach(self) -> str:
+        """How much of a conversation models are shown, in words.
+
+        Example:
+            >>> from quire import LLM, Memory
+            >>> Memory(window=20, summary=LLM("offline")).reach
+            'the last 20 turns, what is older summed up by offline'
+        """
+        if self.window is None:
+            return "the conversation so far"
+        last = "the last turn" if self.window == 1 else f"the last {self.window} turns"
+        return last if self.summary is None else f"{last}, what is older summed up by {compact.who(self.summary)}"
+
     # An agent's turn
 
     @asynccontextmanager
