@@ -201,7 +201,8 @@ async def use_tool(
     says of its effect on what it is `given`; without it, the tool knows itself what it has done already.
     """
     place = context.child(call.tool, mark=call.id)
-    enter(place)
+    if place.state is not None:
+        enter(place)
     place.key = once.key(given) if once is not None and once.key is not None else None
     recall = place.log.recall
     kept = recall and recall.returned(place.span)

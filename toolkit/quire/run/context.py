@@ -244,7 +244,7 @@ class Context:
 
 
 def enter(context: Context) -> None:
-    """Give a place in a run with a state its own view of it, if it has none yet."""
+    """Give a place its own view of the run's state, if it still has that of what it is a part of."""
     state = context.state
     if state is not None and state.span != context.span:
         context.state = state.part(context.span)

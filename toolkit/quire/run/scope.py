@@ -120,8 +120,11 @@ class Seen:
             links.append(link)
             link = link.before
         values: dict[str, Any] = {} if link is None else link.known[state]
-        writes = [write for link in reversed(links) for write in link.writes if write.state == state]
-        values = self.known[state] = merge(values, writes) if writes else values
+        for link in reversed(links):
+            writes = [write for write in link.writes if write.state == state]
+            values = merge(values, writes) if writes else values
+            if link in links[:2]:  # what others look at from here on; to keep all would take room for nothing
+                link.known[state] = values
         return values
 
 
