@@ -453,7 +453,8 @@ def live(shape: Shape, folder: Path, moment: Moment | None, kept: str) -> Any:
 
 async def _live(shape: Shape, folder: Path, kept: str) -> Any:
     with keep_in(FatalStore(opened(folder), STORES[kept].grows)):
-        begun = [name for name in await store().streams("runs/") if name != _source(folder)]
+        streams = [name for name in await store().streams("runs/") if name != _source(folder)]
+        begun = [name for name in streams if await store().read(name)]  # not one killed in the middle of its first line
         runnable = shape.make()
         if begun:
             run = runnable.resume(begun[0].removeprefix("runs/"), attended=shape.asks)
