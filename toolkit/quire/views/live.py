@@ -127,7 +127,9 @@ class RunFold:
         self._nodes.apply(event)
         self._talk.apply(event)
         self._standing.apply(event)
-        if self._questions.apply(event, self._nodes.node_of):
+        # Almost no event is about a question, and there are many.
+        concerns = self._questions.open or isinstance(event, Asked)
+        if concerns and self._questions.apply(event, self._nodes.node_of):
             self._set(questions=list(self._questions.shown.values()))
         match event:
             case Succeeded() if event.span == self._root:

@@ -24,8 +24,11 @@ from quire.views.shapes import Question
 
 __all__ = ["QuestionsFold", "Standing", "answer_text"]
 
-_BEGIN = frozenset({Started, Called, Requested, Asked, Resumed})
-_END = frozenset({Succeeded, Failed, Cancelled, Responded, Returned, Answered})
+_IS_UNDER_WAY: dict[type[Event], bool] = {
+    **dict.fromkeys((Started, Called, Requested, Asked, Resumed), True),
+    **dict.fromkeys((Succeeded, Failed, Cancelled, Responded, Returned, Answered), False),
+}
+"""Whether something is at work in a span after an event of that kind; others do not tell."""
 
 
 def answer_text(asked: Asked, value: Any) -> str:
@@ -128,17 +131,17 @@ class Standing:
     def apply(self, event: Event) -> None:
         """Take one more event into account."""
         kind = type(event)
-        if kind in _BEGIN:
-            if kind is Resumed and event.parent is None:  # nothing of what had broken off is under way any more
+        under_way = _IS_UNDER_WAY.get(kind)
+        if under_way:
+            if event.parent is None and kind is Resumed:  # nothing of what had broken off is under way any more
                 self._open.clear()
                 self.asked.clear()
             self._open[event.span] = event.parent
             if kind is Asked:
                 self.asked.add(event.span)
-        elif kind in _END:
+        elif under_way is False:
             self._open.pop(event.span, None)
-            if self.asked:
-                self.asked.discard(event.span)
+            self.asked.discard(event.span)
 
     def still(self) -> set[str]:
         """Return the spans in which all that has begun and not ended waits for a person."""
