@@ -74,10 +74,10 @@ def test_the_bar_moves_every_view_while_the_run_goes_on(notebook):
     page.run_cell(2)
     expect(view.get_by_role("button", name="Stop run")).to_have_count(0)  # that one is about now
     assert view.locator(".stat dd").first.inner_text() == elapsed
-    expect(view.get_by_role("status").first).to_have_text("running")
+    expect(view.get_by_role("status")).to_have_text("running")
     moment.focus()
     page.page.keyboard.press("Escape")
-    expect(view.get_by_role("status").first).to_have_text("succeeded")
+    expect(view.get_by_role("status")).to_have_text("succeeded")
     expect(view.get_by_role("article", name="write")).to_contain_text("A fine draft")
 
 
@@ -116,7 +116,7 @@ def test_a_fork_from_a_node_stands_below_its_run_and_stays_in_the_saved_notebook
     views.first.get_by_role("button", name="Fork from here").click()
     fork = views.nth(1)
     expect(fork).to_contain_text("forked from")
-    expect(fork.get_by_role("status").first).to_have_text("succeeded")
+    expect(fork.get_by_role("status")).to_have_text("succeeded")
     fork.get_by_role("tab", name="Conversation").click()
     expect(fork.get_by_role("article", name="write")).to_contain_text("A second draft")
     page.run_cell(3)
@@ -145,7 +145,7 @@ def test_a_fork_from_a_past_moment_of_a_run_that_goes_on(notebook):
     expect(views.nth(1).get_by_role("button", name="check: running")).to_be_visible()
     expect(view).to_contain_text("at 0.0 s")  # the reader's moment outlives the renewed output
     page.run_cell(2)
-    expect(views.nth(1).get_by_role("status").first).to_have_text("succeeded")
+    expect(views.nth(1).get_by_role("status")).to_have_text("succeeded")
 
 
 def test_a_run_that_was_loaded_says_how_to_fork_it(notebook):

@@ -20,7 +20,7 @@ export class Questions {
   readonly root = html("div", { class: "asks", hidden: true });
   readonly #send: Send;
   readonly #cards = new Map<string, Card>();
-  readonly #news = html("span", { class: "hidden", role: "status" });
+  readonly #news = html("span", { class: "hidden", "aria-live": "polite" });
 
   constructor(send: Send) {
     this.#send = send;

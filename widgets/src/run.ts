@@ -38,6 +38,7 @@ export class RunView implements View<RunState> {
   #past: (Place & { state: RunState }) | null = null;
   #wanted: Place | null = null;
   #asked: number | null = null;
+  #passing = false;
   #gone = false;
   #inspected = -Infinity;
   #touched = false;
@@ -76,7 +77,7 @@ export class RunView implements View<RunState> {
 
   tick(): void {
     this.#showScrub();
-    if (this.#past) return;
+    if (this.#past) return this.#showPassing();
     const now = this.#time();
     this.#head.tick(this.#now.head, now);
     this.#questions.tick(now);
@@ -137,7 +138,10 @@ export class RunView implements View<RunState> {
     this.#wanted = place;
     if (place === null) this.#return();
     else if (place.seq !== this.#past?.seq) this.#asked ?? this.#askFor(place.seq);
-    else this.#pass(place);
+    else {
+      this.#past = { ...this.#past, ...place };
+      this.#passing = true;
+    }
   }
 
   #askFor(seq: number): void {
@@ -152,9 +156,10 @@ export class RunView implements View<RunState> {
     this.#paint();
   }
 
-  /** Between two events only time passes. */
-  #pass(place: Place): void {
-    this.#past = { ...this.#past!, ...place };
+  /** Between two events only time passes: as often as it does in the present. */
+  #showPassing(): void {
+    if (!this.#passing) return;
+    this.#passing = false;
     this.#showHead();
     this.#graph.tick();
   }

@@ -109,7 +109,7 @@ test("what somebody is typing stays when more is asked", async () => {
   expect(cards()).toHaveLength(2);
   expect(box()).toBe(there);
   expect(document.activeElement).toBe(there);
-  expect(document.querySelector(".asks > [role=status]")!.textContent).toBe("revise asks: And now?");
+  expect(document.querySelector(".asks > [aria-live]")!.textContent).toBe("revise asks: And now?");
 });
 
 test("a question that was taken back is gone, and nobody answers a run that has ended", async () => {
