@@ -364,6 +364,20 @@ def test_a_skipped_step_has_written_nothing():
     assert done(branch).state.words == ["yes"]
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_an_answer_that_is_given_again_writes_what_it_wrote(lasting):
+    @Step
+    async def slow(seen: list[str]) -> int:
+        Desk.write(words=["slow"], spent=1)
+        return 1
+
+    flow = writes("a") >> (gathered >> slow).with_cache(lasting=lasting)
+    with in_memory():
+        runs = [done(flow), done(flow)]
+    assert [run.state.words for run in runs] == [["a", "slow"], ["a", "slow"]]
+    assert [[event.kind for event in run.past].count("reused") for run in runs] == [0, 1]
+
+
 def test_a_run_that_failed_shows_how_far_it_came():
     @Step
     async def boom(seen: list[str]) -> int:

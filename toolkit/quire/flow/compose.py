@@ -16,12 +16,13 @@ what it wraps and draws as it does; it overrides one method.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from inspect import iscoroutinefunction
@@ -345,7 +346,7 @@ class WithCache(Wrapped):
         super().__init__(inner)
         self._key = key
         self._lasting = lasting
-        self._answers: OrderedDict[str, Any] = OrderedDict()
+        self._answers: OrderedDict[str, _Kept] = OrderedDict()
         self._answered_by = self.inner
 
     def limit(self) -> str:
@@ -355,11 +356,16 @@ class WithCache(Wrapped):
     async def _run(self, input: Any, ctx: Context) -> Any:
         key = self._key_of(input)
         async with self._alone(key):
-            found, answer = await self._recall(key)
-            if found:
+            kept = await self._recall(key)
+            if kept is not None:
                 ctx.log.emit(Reused, ctx.span, ctx.parent, key=key)
-                return answer
-            return await self._keep(key, await self._inside(input, ctx), ctx)
+                if ctx.state is not None:
+                    ctx.state.write(kept.writes)
+                return kept.answer
+            mark = None if ctx.state is None else ctx.state.mark()
+            answer = await self._inside(input, ctx)
+            writes = () if ctx.state is None or mark is None else tuple(ctx.state.since(mark))
+            return await self._keep(key, _Kept(answer, writes), ctx)
 
     def _key_of(self, input: Any) -> str:
         value: Any = self._key(input) if self._key else input
@@ -386,49 +392,67 @@ class WithCache(Wrapped):
             if not turn.callers:
                 self._turns.pop(place, None)
 
-    async def _recall(self, key: str) -> tuple[bool, Any]:
+    async def _recall(self, key: str) -> _Kept | None:
         if self._lasting:
             return self._read(await store().read(self._stream(key)))
         if self._answered_by is not self.inner:  # defined again: what the old one said is no answer of the new
             self._answered_by = self.inner
             self._answers.clear()
         if key not in self._answers:
-            return False, None
+            return None
         self._answers.move_to_end(key)
-        return True, self._answers[key]
+        return self._answers[key]
 
-    def _read(self, kept: Sequence[Event]) -> tuple[bool, Any]:
-        for event in kept:
+    def _read(self, kept: Sequence[Event]) -> _Kept | None:
+        for place, event in enumerate(kept):
             if isinstance(event, Succeeded):
+                writes = itertools.takewhile(lambda after: isinstance(after, Wrote), kept[place + 1 :])
                 with suppress(ValidationError):  # of another shape: from before the step was changed
-                    return True, read_back(self.output, event.output)
-        return False, None
+                    return _Kept(read_back(self.output, event.output), cast("tuple[Wrote, ...]", tuple(writes)))
+        return None
 
-    async def _keep(self, key: str, answer: Any, ctx: Context) -> Any:
+    async def _keep(self, key: str, made: _Kept, ctx: Context) -> Any:
         if self._lasting:
-            return await self._keep_for_good(key, answer, ctx)
-        self._answers[key] = answer
+            return await self._keep_for_good(key, made, ctx)
+        self._answers[key] = made
         if len(self._answers) > self._MOST:
             self._answers.popitem(last=False)
-        return answer
+        return made.answer
 
-    async def _keep_for_good(self, key: str, answer: Any, ctx: Context) -> Any:
+    async def _keep_for_good(self, key: str, made: _Kept, ctx: Context) -> Any:
         stream = self._stream(key)
         while True:
             kept = await store().read(stream)
-            found, earlier = self._read(kept)
-            if found:
-                return earlier  # another process was first
-            made = Succeeded(
-                seq=len(kept) + 1, at=time.time(), run=ctx.run, span=ctx.span, parent=None, output=plain(answer)
-            )
+            earlier = self._read(kept)
+            if earlier is not None:
+                return earlier.answer  # another process was first
             with suppress(StreamConflict):
-                await store().append(stream, [made], len(kept))
-                return answer
+                await store().append(stream, made.events(len(kept) + 1, ctx), len(kept))
+                return made.answer
 
     def _stream(self, key: str) -> str:
         who = self.inner.key or self.name
         return f"answers/{sha256(f'{who} {key}'.encode()).hexdigest()[:32]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, and what was written to the run's state on the way to it."""
+
+    answer: Any
+    writes: tuple[Write | Wrote, ...] = ()
+
+    def events(self, seq: int, ctx: Context) -> list[Event]:
+        """Return it as a store keeps it, from that place on."""
+        now, run, span = time.time(), ctx.run, ctx.span
+        written = [
+            Wrote(
+                seq=seq + number, at=now, run=run, span=span, parent=None,
+                state=write.state, channel=write.channel, value=write.value, reducer=write.reducer,
+            )
+            for number, write in enumerate(self.writes, 1)
+        ]  # fmt: skip
+        return [Succeeded(seq=seq, at=now, run=run, span=span, parent=None, output=plain(self.answer)), *written]
 
 
 class _Unwritten:

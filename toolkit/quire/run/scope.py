@@ -182,9 +182,11 @@ class Scope:
         self._count += 1
         return (*self.place, self._count - 1)
 
-    def write(self, writes: Iterable[Write]) -> None:
-        """Write; what is written gets its place here."""
+    def write(self, writes: Iterable[Delta]) -> None:
+        """Write to the states there are; what is written gets its place here."""
         for write in writes:
+            if write.state not in self.states:
+                continue
             self._slots.append(
                 Write(
                     state=write.state,
@@ -245,6 +247,10 @@ class Scope:
     def mark(self) -> tuple[int, int]:
         """Return a mark to go back to."""
         return len(self._slots), self._count
+
+    def since(self, mark: tuple[int, int]) -> list[Delta]:
+        """Return what was written since a mark."""
+        return _flat(self._slots[mark[0] :])
 
     def undo(self, mark: tuple[int, int]) -> None:
         """Forget what was written since a mark; what is written next takes its places."""
