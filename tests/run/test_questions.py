@@ -577,6 +577,24 @@ async def test_a_tool_that_nobody_answers_ends_the_turn_and_the_model_is_not_tol
     assert len(agent.llm.requests) == 2
 
 
+async def test_a_tool_that_is_out_of_time_does_not_wait_any_more():
+    released = threading.Event()
+
+    @Tool(timeout=0.03)
+    def refund(order: int) -> str:
+        """Refund."""
+        try:
+            return current_context().ask("Refund?").wait()
+        finally:
+            released.set()
+
+    agent = desk([ToolUse("refund", {"order": 3}), "There was no time."], refund)
+    run = agent.start("Refund 3.", attended=True)
+    assert await run == "There was no time."
+    assert (run.questions, run.fold().head()["questions"]) == ([], [])
+    assert await asyncio.to_thread(released.wait, 2)
+
+
 # Forks
 
 
