@@ -52,6 +52,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
         kernel_name="python3",
         timeout=SECONDS_A_CELL,
         store_widget_state=False,
+        coalesce_streams=True,  # how often a cell's prints were sent tells only how busy the machine was
         extra_arguments=["--log-level=ERROR"],  # the kernel's advice about its own transport is not for this reader
     )
     with tempfile.TemporaryDirectory(prefix="quire-") as home:
