@@ -413,6 +413,61 @@ async def length(words: list[str]) -> int:
     return len(words)
 
 
+def test_parts_that_a_step_runs_itself_come_where_it_runs_them():
+    @Step
+    async def around(n: int) -> list[str]:
+        Desk.write(words=["before"])
+        seen = await writes("inside").execute(n)
+        Desk.write(words=["after"])
+        with pytest.raises(ZeroDivisionError):
+            await breaks.execute(n)
+        return seen
+
+    @Step
+    async def breaks(n: int) -> float:
+        Desk.write(words=["broken"])
+        return n / 0
+
+    run = done(around)
+    assert (run.result, run.state.words) == (["before"], ["before", "inside", "after"])
+
+
+def test_a_flow_that_a_model_uses_as_a_tool_writes_too():
+    flow = writes("one") >> gathered
+    flow.name = "flow"
+    it = agent([ToolUse("flow", {"input": 1})], "Done.", tools=[flow])
+    run = done(it, "Go.")
+    assert run.state.words == ["one"]
+    assert run.states["node"].tolist()[-1] == "flow/one"
+
+
+def test_what_was_added_with_limits_writes_too():
+    p = Process(input=int, max_parallel=1)
+    tries = []
+
+    @Step
+    async def flaky(n: int) -> int:
+        Desk.write(words=["flaky"])
+        tries.append(n)
+        if len(tries) == 1:
+            raise ValueError
+        return n
+
+    @Step
+    async def boom(n: int) -> int:
+        Desk.write(words=["boom"])
+        raise ValueError
+
+    @Step
+    def instead(n: int) -> int:
+        Desk.write(words=["instead"])
+        return n
+
+    first = p.add(flaky, inputs=p.given, retry=Retry(max_attempts=2, backoff=0), timeout=5, on_complete=instead)
+    p.add(boom, inputs=first, on_failure=instead)
+    assert done(p).state.words == ["flaky", "instead", "instead"]
+
+
 def agent(*replies, tools):
     return Agent(ScriptedModel(list(replies)), "Work.", tools=tools, name="agent")
 
@@ -439,6 +494,33 @@ def test_tools_write_in_the_order_in_which_they_were_asked_for():
     run = done(it, "Go.")
     assert (run.state.words, run.state.plan) == (["a", "b", "c"], "c")
     assert run.tools["result"].dropna().tolist() == ['""', '""', '"a,b"']
+
+
+def overloaded():
+    return errors.Overloaded("Busy.", status=503)
+
+
+def test_a_turn_that_is_taken_again_from_the_start_writes_anew():
+    replies = [asked(("a", 0)), overloaded(), asked(("b", 0)), "Done."]
+    run = done(agent(*replies, tools=[note]).with_retry(Retry(max_attempts=2, backoff=0)), "Go.")
+    assert (run.state.words, run.tools["result"].tolist()) == (["b"], ['""', '""'])
+
+
+def test_a_question_that_is_asked_again_leaves_what_was_written():
+    it = agent(asked(("a", 0)), overloaded(), asked(("b", 0)), "Done.", tools=[note])
+    it.retry = Retry(max_attempts=2, backoff=0)
+    run = done(it, "Go.")
+    assert (run.state.words, run.tools["result"].tolist()) == (["a", "b"], ['""', '"a"'])
+
+
+def test_who_stands_in_for_an_agent_sees_nothing_of_its_turn():
+    it = agent(asked(("a", 0)), overloaded(), tools=[note])
+    run = done(it.with_fallback(Step(words_so_far)), "Go.")
+    assert (run.result, run.state.words) == ([], [])
+
+
+def words_so_far(text: str) -> list[str]:
+    return Desk.now().words
 
 
 def test_an_inspector_says_what_a_step_wrote():

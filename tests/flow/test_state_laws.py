@@ -1,6 +1,7 @@
 """What is true of every state: whatever the schedule, wherever the run broke off, and however it is folded."""
 
 import asyncio
+import signal
 from typing import Annotated
 
 import pytest
@@ -16,6 +17,7 @@ from quire.log.writes import Writes
 from quire.reducers import add, append, merge
 from quire.run.runtime import keep_in
 from quire.testing import ScriptedModel, ToolUse, in_memory
+from tests.kit import output_of, program
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -345,6 +347,43 @@ async def test_in_a_real_store_too(make, tmp_path, whole):
             run = quire.load(whole.id)
             assert run.state == whole.state
             assert isinstance(run.state.words, list)
+
+
+KILLED = """
+    import asyncio, os, signal, typing
+    from quire import State, Step
+    from quire.reducers import add, append
+
+    class Tally(State):
+        words: typing.Annotated[list[str], append] = []
+        count: typing.Annotated[int, add] = 0
+
+    @Step
+    async def first(n: int) -> int:
+        Tally.write(words=["first"], count=1)
+        return n
+
+    @Step
+    async def second(n: int) -> int:
+        Tally.write(words=["second"], count=10)
+        if "DIES" in os.environ:
+            await asyncio.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Tally.now().count
+
+    run = (first >> second).with_state(Tally).start(1, key="tally")
+    print(run.wait(), run.state, len(run.states))
+"""
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///{home}/runs.db"], ids=["file", "sqlite"])
+def test_a_killed_run_goes_on_with_its_state(url, quire_home):
+    quire_home.mkdir()
+    env = {"QUIRE_DATABASE_URL": url.format(home=quire_home)} if url else {}
+    dying = program(KILLED, quire_home, DIES="1", **env)
+    dying.communicate()
+    assert dying.returncode == -signal.SIGKILL
+    assert output_of(KILLED, quire_home, **env) == "11 words=['first', 'second'] count=11 6"
 
 
 def test_a_write_that_was_recorded_before_its_step_had_ended_counts_once(whole):
