@@ -13,6 +13,7 @@ middle of the second. Servers are found or installed, and started once for every
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import multiprocessing.pool
 import os
@@ -129,6 +130,9 @@ def _dealt(shapes: Sequence[str], count: int, dice: random.Random) -> Iterator[s
 
 
 def _done(top: str, jobs: Sequence[Job]) -> Iterator[list[Case]]:
+    # What is imported is not looked through again by every child, which would have to copy it for that.
+    gc.collect()
+    gc.freeze()
     # Forked, because what they fork in turn must have imported everything already.
     forking = multiprocessing.get_context("fork")
     with forking.Pool(os.cpu_count() or 1, maxtasksperchild=1) as workers:

@@ -35,6 +35,7 @@ __all__ = [
     "database",
     "in_redis",
     "in_sql",
+    "leave_s3",
     "new_postgres",
     "new_redis",
     "new_s3",
@@ -44,7 +45,10 @@ __all__ = [
     "restart_postgres",
     "restart_redis",
     "restart_s3",
+    "return_s3",
     "s3",
+    "start_postgres",
+    "start_redis",
 ]
 
 PASSWORD = "p@ss/w:rd#1"
@@ -329,10 +333,20 @@ def new_s3() -> Server:
 
 def restart_s3(made: Server, meanwhile: Callable[[], object] = bool) -> None:
     """Let it be away for a while."""
-    made.tell(int(signal.SIGUSR1))
-    _await(lambda: not answers(made.port))
+    leave_s3(made)
     meanwhile()
     time.sleep(0.3)
+    return_s3(made)
+
+
+def leave_s3(made: Server) -> None:
+    """Let it take no more connections."""
+    made.tell(int(signal.SIGUSR1))
+    _await(lambda: not answers(made.port))
+
+
+def return_s3(made: Server) -> None:
+    """Let it take connections again."""
     made.tell(int(signal.SIGUSR2))
     _await(lambda: answers(made.port))
 

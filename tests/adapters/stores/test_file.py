@@ -147,6 +147,14 @@ async def test_an_only_line_torn_at_any_byte_spoils_nothing(store: FileStore, lo
         assert log.read_bytes() == b"".join(LINES)
 
 
+async def test_a_stream_whose_only_line_is_torn_is_not_listed(store: FileStore, log: Path):
+    await store.append("runs/1", EVENTS[:1], 0)
+    log.write_bytes(log.read_bytes()[:30])
+    assert await store.streams() == []
+    await store.append("runs/1", EVENTS[:1], 0)
+    assert await store.streams() == ["runs/1"]
+
+
 async def test_a_conflict_leaves_a_torn_line_to_its_writer(store: FileStore, log: Path):
     log.write_bytes(LINES[0] + b'{"kind')
     with pytest.raises(StreamConflict):
@@ -260,7 +268,9 @@ async def test_a_full_disk(store: FileStore, log: Path):
     log.symlink_to("/dev/full")
     with pytest.raises(StoreError) as caught:
         await store.append("runs/1", EVENTS, 0)
-    assert explained(caught.value, log, "No space left on device")
+    assert "No space left on device" in caught.value.what
+    assert caught.value.where == str(log)
+    assert "Make room on its disk" in (caught.value.remedy or "")
 
 
 READ_ONLY = """

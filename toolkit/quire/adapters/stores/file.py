@@ -9,6 +9,7 @@ For Linux and macOS; Windows has no `fcntl`.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Generator, Sequence
@@ -29,6 +30,9 @@ __all__ = ["FileStore"]
 
 _Tail: TypeAlias = "tuple[tuple[int, int, int], int, int]"
 """How a file looked after our last append, how many events it held then, and where the last of them begins."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_MAKE_ROOM = "Make room on its disk, or set QUIRE_HOME to a folder on another; what was there before is there."
 
 _ENDING = ".jsonl"
 _CHUNK = 1 << 20
@@ -253,10 +257,14 @@ def _is_stream(name: str, prefix: str) -> bool:
 
 
 def _holds_any(entry: os.DirEntry[str]) -> bool:
+    """Whether it holds an event: its writer may have been killed in the middle of the first."""
     try:
-        return entry.stat().st_size > 0
+        with Path(entry).open("rb") as file:
+            return file.readline().endswith(b"\n")
     except FileNotFoundError:  # deleted since
         return False
+    except OSError:  # whoever reads it is told why not
+        return True
 
 
 @contextmanager
@@ -268,5 +276,5 @@ def _explained(path: Path, done: str) -> Generator[None]:
         raise StoreError(
             f"A log could not be {done}: {error.strerror or error}.",
             where=str(path),
-            remedy="Set QUIRE_HOME to a folder you can write to.",
+            remedy=_MAKE_ROOM if error.errno in _FULL else "Set QUIRE_HOME to a folder you can write to.",
         ) from error
