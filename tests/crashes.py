@@ -453,8 +453,7 @@ def live(shape: Shape, folder: Path, moment: Moment | None, kept: str) -> Any:
 
 async def _live(shape: Shape, folder: Path, kept: str) -> Any:
     with keep_in(FatalStore(opened(folder), STORES[kept].grows)):
-        streams = [name for name in await store().streams("runs/") if name != _source(folder)]
-        begun = [name for name in streams if await store().read(name)]  # not one killed in the middle of its first line
+        begun = [name for name in await store().streams("runs/") if name != _source(folder)]
         runnable = shape.make()
         if begun:
             run = runnable.resume(begun[0].removeprefix("runs/"), attended=shape.asks)
