@@ -11,7 +11,6 @@ import json
 from collections import Counter, defaultdict
 from functools import cached_property
 from itertools import chain, islice
-from math import fsum
 from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -67,6 +66,8 @@ _PARTS: dict[type[Part], tuple[str, Callable[[Any], str]]] = {
     ToolResult: ("tool_result", attrgetter("text")),
 }
 """What each part is called, and its words."""
+_PARTS_OF_A_DOLLAR = 2**100
+"""So many that every float above 1e-14 dollars is a whole number of them."""
 _DAY = 86_400
 """Seconds in a day of UTC, which has no others."""
 _PIECE = 1_000
@@ -702,9 +703,10 @@ def _added(values: Sequence[Any], places: Sequence[int], counts: Sequence[int]) 
 
 
 def _spent(costs: Sequence[float | None], places: Sequence[int], counts: Sequence[int]) -> list[float | None]:
-    gathered = _gathered(costs, places, len(counts))
-    # Rounded once, at the end: the same total in whatever order it is added up.
-    return [fsum(values) if values or not count else None for values, count in zip(gathered, counts, strict=True)]
+    # In whole parts of a dollar so small that none is lost: the same total in whatever order it is added up.
+    # A list for each group would do, too; but of many small lists the garbage collector would make much work.
+    parts = [None if cost is None else int(cost * _PARTS_OF_A_DOLLAR) for cost in costs]
+    return [None if total is None else total / _PARTS_OF_A_DOLLAR for total in _added(parts, places, counts)]
 
 
 def _json(value: Any) -> str:
