@@ -154,7 +154,7 @@ function factsOf(place: PlaceDetails, tree: Tree): HTMLElement[] {
     ...namesAt(tree.forks, branch, message).map((session) => `${session} forks here, a session of its own`),
     place.calls > 0 && words.count(place.calls, "tool call"),
     ...place.files,
-    place.tokens !== null && `${words.tokens(place.tokens)} tokens`,
+    place.tokens !== null && `${words.tokens(place.tokens)} ${place.tokens === 1 ? "token" : "tokens"}`,
     place.simulated && "simulated",
     place.hidden && "hidden from models: a summary stands for it",
     place.said_in !== null && `said in ${place.said_in}`,

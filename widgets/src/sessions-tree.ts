@@ -58,11 +58,15 @@ export class BranchTree {
     this.#draw();
   }
 
-  /** Bring the newest message into sight. */
+  /** Bring the newest message into sight, with as much before it as there is room for. */
   toEnd(): void {
-    this.root.scrollLeft = this.root.scrollWidth;
-    const head = this.#row(this.#tree?.head ?? "");
-    this.root.scrollTop = Math.max(0, this.#y(head) + ROW - this.root.clientHeight);
+    const row = this.#row(this.#tree?.head ?? "");
+    const head = this.#tree?.branches[row];
+    if (!head) return;
+    const message = Math.max(head.first, head.last);
+    const last = message === this.#last ? this.root.scrollWidth : this.#x(message) + NAMES + 2 * RIGHT;
+    this.root.scrollLeft = last - this.root.clientWidth;
+    this.root.scrollTop = Math.max(0, this.#y(row) + FOOT - this.root.clientHeight);
     this.#draw();
   }
 
@@ -94,7 +98,7 @@ export class BranchTree {
   #layOut(tree: Tree): void {
     const next = tree.branches.map((row) => (row.branch === tree.head ? Math.max(row.first, row.last) : row.last));
     this.#last = Math.max(1, ...next);
-    const right = Math.max(RIGHT, ...tree.checkpoints.filter(({ message }) => message === this.#last).map(({ name }) => Math.min(LABEL, 24 + name.length * LETTER)));
+    const right = Math.max(RIGHT, ...tree.checkpoints.filter(({ message }) => message === this.#last).map(({ name }) => Math.min(LABEL, 32 + name.length * LETTER)));
     const room = this.root.clientWidth - NAMES - LEFT - right;
     this.#step = Math.max(NARROW, Math.min(WIDE, room / Math.max(1, this.#last - 1)));
     const [width, height] = [this.#x(this.#last) + right, this.#y(tree.branches.length - 1) + FOOT];
