@@ -338,3 +338,19 @@ async def test_what_comes_before_the_damage_can_be_read_and_gone_on_with(name, q
         assert await flow.fork(record) == 3.0
         assert ran == ["first", "second", "second"]
         assert sorted(quire.runs()["status"]) == ["failed", "succeeded"]
+
+
+async def test_a_damaged_copy_is_read_up_to_the_damage(tmp_path):
+    @Step
+    async def double(n: int) -> int:
+        return 2 * n
+
+    run = double.start(3)
+    await run
+    copy = run.export(tmp_path / "copy.jsonl")
+    copy.write_bytes(copy.read_bytes().splitlines(keepends=True)[0] + b"rubbish\n")
+    with pytest.raises(errors.CorruptLog, match="Line 2") as caught:
+        quire.load(copy)
+    assert "damaged=True" in caught.value.remedy
+    record = quire.load(copy, damaged=True)
+    assert (record.id, record.status, len(record.past)) == (run.id, "failed", 1)
