@@ -76,6 +76,11 @@ def graph_of(plan, gates, seen):
     return p.returns(refs[-1])
 
 
+@Step
+async def look(n: int) -> Board:
+    return Board.now()
+
+
 def expected(plan):
     """Return what each step sees and the state in the end, or `None` where two writers are refused."""
     above = []
@@ -113,7 +118,7 @@ def test_a_graph_gives_the_same_state_on_every_schedule(plan, random):
 
     async def main():
         gates = [asyncio.Event() for _ in plan]
-        run = graph_of(plan, gates, seen).with_state(Board).start(1)
+        run = (graph_of(plan, gates, seen) >> look).with_state(Board).start(1)
         order = list(range(len(plan)))
         random.shuffle(order)
         for number in order:
@@ -124,6 +129,7 @@ def test_a_graph_gives_the_same_state_on_every_schedule(plan, random):
             await run
         except errors.StateConflict:
             return run, None
+        assert run.result == run.state
         return run, run.state
 
     with in_memory():

@@ -115,16 +115,20 @@ class Seen:
     def values(self, state: str, merge: Merge) -> Mapping[str, Any]:
         """Return a state's channels; what was found once is not merged again."""
         links: list[Seen] = []
-        link: Seen | None = self
-        while link is not None and state not in link.known:
-            links.append(link)
-            link = link.before
-        values: dict[str, Any] = {} if link is None else link.known[state]
+        base: Seen | None = self
+        values: dict[str, Any] | None = None
+        # Steps that are plain functions look from threads of their own: what is there may be gone the next moment.
+        while base is not None and (values := base.known.get(state)) is None:
+            links.append(base)
+            base = base.before
+        values = {} if values is None else values
         for link in reversed(links):
             writes = [write for write in link.writes if write.state == state]
             values = merge(values, writes) if writes else values
-            if link in links[:2]:  # what others look at from here on; to keep all would take room for nothing
+            if link in links[:2]:  # what others look at from here on
                 link.known[state] = values
+        if base is not None and len(links) > 1:  # to keep what was looked at before would take room for nothing
+            base.known.pop(state, None)
         return values
 
 
