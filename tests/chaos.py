@@ -5,9 +5,10 @@
     python -m tests.chaos --stores postgres redis --restarts 30
 
 Ends with 1 if anything was not as in a run that nobody killed; the line that says so has what it takes to do it
-again. The processes are killed with SIGKILL, each at a moment that the seed chooses: between two events, before, in
-or after an append, before or after an effect. Then the servers are killed, too, between a run's two lives and in the
-middle of the second. Servers are found or installed, and started once for everything; one that cannot be is told of.
+again. Who interrupts it is told what was found until then. The processes are killed with SIGKILL, each at a moment
+that the seed chooses: between two events, before, in or after an append, before or after an effect. Then the servers
+are killed, too, between a run's two lives and in the middle of the second. Servers are found or installed, and
+started once for everything; one that cannot be is told of.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -73,13 +75,15 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     began = perf_counter()
     stores = [name for name in options.stores if _is_there(name)]
-    with tempfile.TemporaryDirectory(prefix="quire-chaos-") as top:
-        found = [case for cases in _done(top, _jobs(options, stores)) for case in cases]
+    found: list[Case] = []
+    with tempfile.TemporaryDirectory(prefix="quire-chaos-") as top, suppress(KeyboardInterrupt):
+        for cases in _done(top, _jobs(options, stores)):
+            _tell([case for case in cases if case.problems])
+            found += cases
     for name in options.shapes:
         _report(name, [case for case in found if case.job.shape == name])
     for name in stores:
         _report(name, [case for case in found if case.job.kept == name])
-    _tell([case for case in found if case.problems])
     kills, wrong = sum(len(case.kills) for case in found), sum(len(case.problems) for case in found)
     restarts = sum(case.restarts for case in found)
     seconds = perf_counter() - began
