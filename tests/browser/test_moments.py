@@ -134,6 +134,26 @@ def test_a_fork_from_a_node_stands_below_its_run_and_stays_in_the_saved_notebook
     expect(again.output(1).locator("img")).to_have_count(2)
 
 
+def test_a_fork_with_another_output_of_a_node_runs_what_depends_on_it(notebook):
+    page = notebook(FLOW, "gate.set()\n" + STARTED, "await run")
+    page.run_all()
+    views = page.output(1).get_by_role("region", name="Run pager")
+    inspector = views.first.get_by_role("region", name="Inspector")
+    views.first.get_by_role("button", name="write: succeeded").click()
+    inspector.get_by_role("button", name="Edit output").click()
+    box = inspector.get_by_role("textbox", name="Output of write")
+    given = box.input_value()
+    box.fill("a fine")
+    inspector.get_by_role("button", name="Fork with this output").click()
+    expect(inspector.get_by_role("alert")).to_contain_text("not JSON")
+    box.fill(given.replace("A fine", "My own"))
+    inspector.get_by_role("button", name="Fork with this output").click()
+    fork = views.nth(1)
+    expect(fork.get_by_role("status")).to_have_text("succeeded")
+    fork.get_by_role("button", name="check: succeeded").click()
+    expect(fork.get_by_role("region", name="Inspector")).to_contain_text("MY OWN DRAFT")
+
+
 def test_a_fork_from_a_past_moment_of_a_run_that_goes_on(notebook):
     page = notebook(FLOW, STARTED, "gate.set(); await run")
     view = begun(page)

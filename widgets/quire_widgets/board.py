@@ -144,7 +144,7 @@ class Board:
             case "answer" if isinstance(view, RunView):
                 self._take(name, view, message["question"], message["value"])
             case "fork" if isinstance(view, RunView):
-                self._fork(name, view, message["seq"])
+                self._fork(name, view, message)
             case "sessions" if isinstance(view, SessionsView):
                 view.take(message["ask"], lambda said: self._post(type="sessions", view=name, said=said))
             case _:
@@ -156,7 +156,7 @@ class Board:
         except QuireError as error:
             self._post(type="refused", view=name, question=question, message=str(error))
 
-    def _fork(self, name: str, view: RunView, seq: int) -> None:
+    def _fork(self, name: str, view: RunView, message: Message) -> None:
         output = next(output for output, names in self._outputs.items() if name in names)
 
         def begun(fork: Run[Any]) -> None:
@@ -166,7 +166,7 @@ class Board:
             self._renew(output)
             self._renew_later(output, forked)
 
-        view.fork(seq, begun, lambda error: self._post(type="refused", view=name, message=str(error)))
+        view.fork(message, begun, lambda error: self._post(type="refused", view=name, message=str(error)))
 
     # What the page is told
 

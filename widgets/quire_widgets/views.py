@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from quire.core.errors import QuireError
+from quire.core.errors import DefinitionError, QuireError
 from quire.run.bridge import call_on
 from quire.run.history import load
 from quire.run.record import Part, Record
@@ -178,15 +179,20 @@ class RunView:
         """Return what was to be seen after the first `seq` events; `None` once the view is closed."""
         return self._moments.at(seq) if self._moments is not None else None
 
-    def fork(self, seq: int, begun: Callable[[Run[Any]], object], refused: Callable[[QuireError], object]) -> None:
-        """Start a run that goes on from a place in this one's log, on the loop that this one was on."""
+    def fork(
+        self, change: Mapping[str, Any], begun: Callable[[Run[Any]], object], refused: Callable[[QuireError], object]
+    ) -> None:
+        """Start a run that goes on from a place in this one's log, or with another output of a node.
+
+        It lives on the loop that this one was on.
+        """
         runnable, loop = self._runnable, self._loop
         if runnable is None or loop is None:
             return  # a page does not offer it where nobody knows what was run
 
         def fork() -> None:
             try:
-                begun(runnable.fork(self.record, at=seq))
+                begun(runnable.fork(self.record, **self._way(change)))
             except QuireError as error:
                 refused(error)
 
@@ -202,6 +208,21 @@ class RunView:
             do()
         else:
             run.loop.call_soon_threadsafe(do)
+
+    def _way(self, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a fork is told of where it begins."""
+        if "node" not in change:
+            return {"at": change["seq"]}
+        node, text = change["node"], change["output"]
+        told = details(self.record.past, node)
+        output = told["output"] if told is not None else None
+        if output is None or output["type"] == "str" or not _is_json(output["text"]):
+            return {"edit": {node: text}}  # what was shown is the words themselves
+        try:
+            return {"edit": {node: json.loads(text)}}
+        except ValueError as error:
+            message = f"The output of `{node}` is {output['type']}, and this is not JSON: {error}."
+            raise DefinitionError(message, remedy="Change only what stands between the quotes and brackets.") from None
 
     def inspect(self, node: str, seq: int | None) -> Any | None:
         """Return what the inspector shows of a node, now or after the first `seq` events."""
@@ -236,6 +257,14 @@ class RunView:
             "image/svg+xml": picture.svg,
             "text/plain": drawing.run_text(head, graph, nodes, shown),
         }
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _told(places: Places | None) -> dict[str, Places]:

@@ -5,6 +5,7 @@ import { html, say, set, type Child } from "./dom";
 import { failurePanel } from "./failure";
 import { icon } from "./icons";
 import { ItemTable } from "./items";
+import { Rewrite } from "./rewrite";
 import type { Details, Fields, GraphNode, Head, TypeFacts, Value } from "./protocol";
 import { statusMark } from "./status";
 import { Tabs } from "./tabs";
@@ -27,29 +28,40 @@ export class Inspector {
   #node = "";
   #shown = "";
   readonly #fork: HTMLButtonElement;
+  readonly #rewrite: Rewrite;
   readonly #code = html("code", { class: "small soft" });
+  readonly #refusal = html("p", { class: "bad small refusal", role: "alert", hidden: true });
+  #isAsking = false;
+  #past = false;
+  #details: Details | null = null;
   #before: number | null = null;
   #run: Head | null = null;
   #forkable = false;
 
-  /** `onFork` is told the place in the log from which another run is wanted. */
-  constructor(onFork: (seq: number) => void) {
-    const fork = () => {
+  /** A fork is wanted from a place in the log, or with another output of a node. */
+  constructor(onFork: (from: number | { node: string; output: string }) => void) {
+    const ask = (from: Parameters<typeof onFork>[0]) => {
+      this.#isAsking = true;
       this.#fork.disabled = true;
-      if (this.#before !== null) onFork(this.#before);
+      this.#refusal.hidden = true;
+      onFork(from);
     };
-    this.#fork = html("button", { type: "button", onclick: fork }, icon("fork"), "Fork from here");
-    const parts = [this.#title, this.#failure, this.#tabs.root, this.#body];
+    this.#fork = html("button", { type: "button", onclick: () => this.#before !== null && ask(this.#before) }, icon("fork"), "Fork from here");
+    this.#rewrite = new Rewrite((output) => ask({ node: this.#node, output }));
+    const parts = [this.#title, this.#refusal, this.#rewrite.root, this.#failure, this.#tabs.root, this.#body];
     this.root = html("section", { class: "panel sunk inspector", "aria-label": "Inspector", hidden: true }, ...parts);
   }
 
   /** What stays the same stays in the page: a node that works is shown many times, and the reader may be inside. */
-  show(details: Details): void {
-    const text = JSON.stringify(details);
+  show(details: Details, past = false): void {
+    this.#past = past;
+    const text = JSON.stringify([details, past]);
     if (text === this.#shown && !this.root.hidden) return;
     this.#shown = text;
     this.root.hidden = false;
-    this.#title.replaceChildren(...title(details), html("span", { class: "grow" }), this.#fork, this.#code);
+    this.#title.replaceChildren(...title(details), html("span", { class: "grow" }), this.#rewrite.button, this.#fork, this.#code);
+    if (details.node !== this.#node) this.#leave();
+    this.#details = details;
     this.#before = details.before;
     this.#allow();
     this.#failure.replaceChildren(...(details.error ? [failurePanel(details.error)] : []));
@@ -59,6 +71,13 @@ export class Inspector {
 
   hide(): void {
     this.root.hidden = true;
+    this.#leave();
+  }
+
+  /** What was begun for another node is over. */
+  #leave(): void {
+    this.#rewrite.close();
+    this.#refusal.hidden = true;
   }
 
   /** Which run it is, and whether the kernel can run it again. */
@@ -68,9 +87,15 @@ export class Inspector {
     this.#allow();
   }
 
-  /** The run that was asked for is there, or cannot be. */
-  forked(): void {
+  /** The run that was asked for is there, or cannot be, and why; false if it was not asked for here. */
+  forked(refusal = ""): boolean {
+    if (!this.#isAsking) return false;
+    this.#isAsking = false;
     this.#fork.disabled = false;
+    this.#refusal.hidden = refusal === "";
+    say(this.#refusal, refusal);
+    this.#rewrite.forked(refusal !== "");
+    return true;
   }
 
   /** Nobody can be asked any more. */
@@ -84,7 +109,8 @@ export class Inspector {
   #allow(): void {
     const before = this.#before;
     this.#fork.hidden = before === null || !this.#forkable;
-    this.#fork.disabled = false;
+    this.#fork.disabled = this.#isAsking;
+    if (this.#details) this.#rewrite.show(this.#details, this.#forkable && !this.#past);
     this.#code.hidden = before === null || this.#forkable || this.#run === null;
     say(this.#code, this.#run ? `${variable(this.#run)}.fork("${this.#run.run}", at=${before})` : "");
   }

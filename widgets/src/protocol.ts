@@ -320,9 +320,10 @@ export interface Details {
 
 export type ToKernel =
   | { type: "open" | "close" | "stop" | "resync"; view: string }
-  // A node now, or after the first `seq` events; the whole run then; another run from there on.
+  // A node now, or after the first `seq` events; the whole run then; another run from there on, or with another output.
   | { type: "inspect"; view: string; node: string; seq?: number }
   | { type: "moment" | "fork"; view: string; seq: number }
+  | { type: "fork"; view: string; node: string; output: string }
   // Words that were chosen, or text that the kernel reads as what was asked for.
   | { type: "answer"; view: string; question: string; value: string }
   | { type: "sessions"; view: string; ask: Ask & { by: string } };

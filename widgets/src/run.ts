@@ -49,7 +49,7 @@ export class RunView implements View<RunState> {
     this.#kind = kind;
     this.#head = new RunHead(() => host.stop());
     this.#graph = new GraphView({ onSelect: (node) => this.#select(node), now: () => this.#time() });
-    this.#inspector = new Inspector((seq) => host.fork(seq));
+    this.#inspector = new Inspector((from) => host.fork(from));
     this.#questions = new Questions((question, value) => host.answer(question, value));
     this.#scrub = new Scrub({ onMove: (place) => this.#move(place), onFork: (seq) => host.fork(seq) });
     this.#graphPage = html("div", {}, this.#graph.root, this.#inspector.root);
@@ -86,7 +86,7 @@ export class RunView implements View<RunState> {
   }
 
   inspect(details: Details, seq: number | null): void {
-    if (details.node === this.#graph.selected && seq === (this.#past?.seq ?? null)) this.#inspector.show(details);
+    if (details.node === this.#graph.selected && seq === (this.#past?.seq ?? null)) this.#inspector.show(details, seq !== null);
   }
 
   moment(seq: number, past: Past): void {
@@ -102,8 +102,7 @@ export class RunView implements View<RunState> {
   }
 
   forked(refusal?: string): void {
-    this.#scrub.forked(refusal);
-    this.#inspector.forked();
+    if (!this.#inspector.forked(refusal)) this.#scrub.forked(refusal);
   }
 
   close(): void {

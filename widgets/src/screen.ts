@@ -114,7 +114,7 @@ export class Screen {
       stop: () => this.#send({ type: "stop", view: id }),
       inspect: (node, seq) => this.#send({ type: "inspect", view: id, node, ...(seq === undefined ? {} : { seq }) }),
       moment: (seq) => this.#send({ type: "moment", view: id, seq }),
-      fork: (seq) => this.#fork(id, seq),
+      fork: (from) => this.#fork(id, from),
       ask: (ask) => this.#send({ type: "sessions", view: id, ask }),
       answer: (question, value) => this.#send({ type: "answer", view: id, question, value }),
       now: () => Date.now() / 1000 - this.#skew,
@@ -135,9 +135,9 @@ export class Screen {
     if (message.type === "forked" && this.#forking.delete(message.view)) this.#awaited.add(message.fork);
   }
 
-  #fork(id: string, seq: number): void {
+  #fork(id: string, from: Parameters<Host["fork"]>[0]): void {
     this.#forking.add(id);
-    this.#send({ type: "fork", view: id, seq });
+    this.#send({ type: "fork", view: id, ...(typeof from === "number" ? { seq: from } : from) });
   }
 
   #load({ view, data, seq }: Extract<FromKernel, { type: "snapshot" }>): void {

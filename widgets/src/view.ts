@@ -39,8 +39,8 @@ export interface Host {
   inspect(node: string, seq?: number): void;
   /** The run after its first `seq` events. */
   moment(seq: number): void;
-  /** Another run, from that place on. */
-  fork(seq: number): void;
+  /** Another run, from a place in the log on, or with another output of a node. */
+  fork(from: number | { node: string; output: string }): void;
   /** Something about sessions. */
   ask(ask: Ask & { by: string }): void;
   /** The answer to a question of the run. */

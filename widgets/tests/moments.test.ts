@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { addSlot, head, message, node, openPage, run, settled, type Page } from "./kernel";
 import type { Details, Past, RunSnapshot } from "../src/protocol";
 
@@ -19,7 +19,7 @@ async function show(changes: Partial<RunSnapshot> = {}): Promise<void> {
   await settled();
   const data = run({ head: head(LIVE), ticks: { times: [0, 1_000, 1_000], marks: [] }, forkable: true, ...changes });
   page.model.tell({ type: "snapshot", view: "a", data, seq: 0, now: 1_005 });
-  await settled();
+  await vi.waitFor(() => expect(document.querySelector("[data-node]")).not.toBeNull(), 3_000);
 }
 
 const find = <E extends HTMLElement>(selector: string) => document.querySelector<E>(selector)!;
@@ -113,6 +113,33 @@ test("where only the person's code knows what was run, the line to type is shown
   page.model.tell({ type: "details", view: "a", node: "plan", seq: null, details });
   expect(find(".inspector").textContent).toContain('desk.fork("01abc", at=7)');
   expect(find<HTMLElement>(".inspector-title button").hidden).toBe(true);
+});
+
+test("a fork may begin with another output of a node", async () => {
+  await show();
+  press(find('[data-node="plan"]'), "Enter");
+  const nothing = { input: null, prompt: null, reply: null, tools: [], attempts: [], facts: [], error: null, reason: null };
+  const details: Details = { node: "plan", title: "plan", kind: "step", status: "succeeded", before: 7, path: "plan", ...nothing, output: { type: "str", text: "given" } };
+  const tell = (change: object) => page.model.tell({ type: "details", view: "a", node: "plan", seq: null, details: { ...details, ...change } });
+  const button = (label: string) => [...document.querySelectorAll<HTMLButtonElement>(".inspector button")].find((one) => one.textContent === label)!;
+  tell({ status: "running" });
+  expect(button("Edit output").hidden).toBe(true);
+  tell({});
+  button("Edit output").click();
+  const box = find<HTMLTextAreaElement>('[aria-label="Output of plan"]');
+  expect(box.value).toBe("given");
+  box.value = "written";
+  tell({ facts: [["time", "1 s"]] });
+  expect(box.value).toBe("written");
+  button("Fork with this output").click();
+  expect(asked("fork")).toEqual([{ type: "fork", view: "a", node: "plan", output: "written" }]);
+  page.model.tell({ type: "refused", view: "a", message: "It does not fit." });
+  expect(find(".inspector > [role=alert]").textContent).toBe("It does not fit.");
+  expect(find<HTMLElement>(".scrub [role=alert]").hidden).toBe(true);
+  button("Fork with this output").click();
+  page.model.tell({ type: "forked", view: "a", fork: "b" });
+  expect(find<HTMLElement>(".rewrite").hidden).toBe(true);
+  expect(button("Edit output").hidden).toBe(false);
 });
 
 test("a fork is shown to the reader who asked for it", async () => {
