@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from quire.agents import turn as turns
 from quire.agents.asking import Minutes, ask, speaker
+from quire.agents.chat import Chat
 from quire.agents.llm import LLM
 from quire.agents.memory import Memory
 from quire.agents.tool import Offer, Tool, as_tool
@@ -205,6 +206,27 @@ class Agent(Composable[Any, Any]):
         prompt = f"{self.instructions}{forms}"
         most = who.settings.get("max_tokens")
         return [from_prompt(node, prompt, given, calls=calls, max_tokens=most, price=who.cost)]
+
+    def chat(self, session: str | None = None) -> Chat:
+        """Return a conversation to hold by hand: on the last line of a cell, a box to write in.
+
+        It goes on with that session, or with the agent's own. Without a `memory` the agent remembers in this chat,
+        and nowhere else.
+
+        Raises:
+            DefinitionError: it does not take text.
+
+        Example:
+            >>> import asyncio
+            >>> from quire import LLM, Agent
+            >>> chat = Agent(LLM("offline"), "Answer briefly.").chat()
+            >>> isinstance(asyncio.run(chat.send("Hello")), str)
+            True
+        """
+        if self.input is not str:
+            message = f"`{self.name}` takes {self.input_name}, and in a chat people write text."
+            raise DefinitionError(message, remedy=f"Give it an input of str, or run it: {self.name}.start(...)")
+        return Chat(self, session)
 
     # How it looks
 

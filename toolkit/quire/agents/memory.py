@@ -203,6 +203,22 @@ class Memory:
             wanted = branch or _branch_name(name, before, place)
             await self._add(fold, lambda now: [{**_beginning(_unused(wanted, now), place), "kind": Branched}])
 
+    async def switch(self, session: str, branch: str) -> None:
+        """Let a session go on with another of its branches, from where that is.
+
+        Raises:
+            UnknownSession: there is no such session.
+            SessionError: it has no such branch.
+        """
+        async with self._alone(session) as fold:
+            _check_branch(fold, branch)
+
+            def go_on(now: SessionFold) -> list[dict[str, Any]]:
+                place = now.place_of(branch)
+                return [] if now.head == branch else [{**_beginning(branch, place), "kind": Branched}]
+
+            await self._add(fold, go_on)
+
     async def fork(
         self, session: str, into: str, at: str | int | Place | None = None, *, before: int | str | None = None
     ) -> None:
@@ -240,9 +256,8 @@ class Memory:
             SessionError: it has no such branch.
         """
         fold = await self._kept(session)
-        if branch is not None and branch not in fold.lines:
-            message = f"Session {session!r} has no branch {branch!r}."
-            raise SessionError(message, remedy=f"There are {', '.join(fold.lines)}.")
+        if branch is not None:
+            _check_branch(fold, branch)
         return fold.line(branch).said()
 
     async def compact(self, session: str, by: compact.By, *, keep: int = 4) -> str:
@@ -474,6 +489,12 @@ def _unused(name: str, fold: SessionFold) -> str:
 def _exists(session: str) -> SessionError:
     message = f"There is a session {session!r} already."
     return SessionError(message, remedy="Fork into another name, or delete that session first.")
+
+
+def _check_branch(fold: SessionFold, branch: str) -> None:
+    if branch not in fold.lines:
+        message = f"Session {fold.session!r} has no branch {branch!r}."
+        raise SessionError(message, remedy=f"There are {', '.join(fold.lines)}.")
 
 
 def _check_name(what: str, name: Any) -> None:

@@ -41,6 +41,7 @@ from quire.views.prose import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from quire.views.chat import ChatHead
     from quire.views.prose import Nest, Way
     from quire.views.shapes import (
         CallPart,
@@ -152,7 +153,7 @@ def flow_html(head: FlowHead, graph: Graph, svg: str | None = None) -> str:
     return "\n".join(parts)
 
 
-def conversation_html(head: Head | FlowHead, messages: Sequence[Message]) -> str:
+def conversation_html(head: Head | FlowHead | ChatHead, messages: Sequence[Message]) -> str:
     """Write a conversation as plain HTML: sender and role in sight, calls and thoughts folded, all text as text.
 
     Example:
@@ -178,7 +179,8 @@ def _message_html(message: Message) -> str:
     facts = about(message)
     if message["tokens"] is not None:
         facts.append(f"{words.tokens(message['tokens'])} tokens")
-    facts.append(words.moment(message["at"]))
+    if message["at"] is not None:
+        facts.append(words.moment(message["at"]))
     parts = [f"<p><b>{safe(message['sender'])}</b> {safe(', '.join(facts))}</p>"]
     parts += [_part_html(part) for part in message["parts"]]
     if message["error"]:

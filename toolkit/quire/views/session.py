@@ -141,6 +141,9 @@ class SessionFold:
         self._branches.append(getattr(event, "branch", self.head))
 
     def _branched(self, event: Branched) -> None:
+        if event.origin == self.session and event.branch in self.lines:  # gone on with again, from its own end
+            self.head = event.branch
+            return
         self.lines[event.branch] = self.line_at(Place(event.origin, event.to))
         self.begun[event.branch] = event
         self.head = event.branch if event.head else self.head

@@ -297,8 +297,8 @@ class Message(TypedDict):
     role: Role
     note: str
     """What is said next to the sender: `agent, gpt-4o-mini`."""
-    at: float
-    """Seconds since the run started."""
+    at: float | None
+    """Seconds since the run started; None where that says nothing."""
     tokens: int | None
     writing: bool
     """Whether more of it is still arriving."""
