@@ -85,6 +85,17 @@ def test_a_question_is_answered_while_no_cell_runs_and_every_view_knows(notebook
     expect(page.output(3)).to_contain_text("'refund in 5 days'")
 
 
+def test_a_run_that_nobody_looks_at_shows_itself_when_it_asks(notebook):
+    page = notebook(DESK, "run = desk.start(Ticket(text='A cracked lid.'))", "1 + 1")
+    page.run_cell(0)
+    page.run_cell(1)
+    page.run_cell(2)
+    view = page.output(1).get_by_role("region", name="Run desk")
+    view.get_by_role("button", name="credit").click()
+    expect(view.get_by_role("group", name="Question: promise")).to_be_visible()
+    expect(page.page.get_by_role("region", name="Run desk")).to_have_count(1)
+
+
 def test_the_keyboard_is_enough(notebook):
     page = notebook(DESK, AWAITED)
     page.run_cell(0)
