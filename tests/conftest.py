@@ -17,6 +17,7 @@ from typing import Any
 
 # Imported by nobody in particular: their first import takes long, and would count against whichever test needs them.
 import httpx  # noqa: F401
+import jsonschema  # noqa: F401
 import pandas as pd  # noqa: F401
 import pytest
 

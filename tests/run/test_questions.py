@@ -7,7 +7,7 @@ import time
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 import quire
 from quire import Agent, Pipeline, Process, Step, Tool, current_context, errors
@@ -25,6 +25,19 @@ class Level(enum.Enum):
 class Draft(BaseModel):
     title: str
     pages: int = Field(default=1, gt=0)
+
+
+class Title(BaseModel):
+    """What its schema does not tell: it begins with a capital letter."""
+
+    words: str
+
+    @field_validator("words")
+    @classmethod
+    def capital(cls, words: str) -> str:
+        if not words[:1].isupper():
+            raise ValueError("Titles begin with a capital letter.")
+        return words
 
 
 class Handle:
@@ -375,11 +388,11 @@ async def test_the_handle_of_a_run_that_has_failed_takes_answers_too():
 
 
 async def test_an_answer_that_does_not_fit_any_more_is_asked_for_again():
-    run = await unanswered(asking(Draft), 1)
-    run.answer({"title": "Bees", "pages": -1})  # which only the type itself knows to be wrong
-    again = asking(Draft).resume(run.id, attended=True)
+    run = await unanswered(asking(Title), 1)
+    run.answer({"words": "bees"})  # which only the type itself knows to be wrong
+    again = asking(Title).resume(run.id, attended=True)
     [question] = await until_asked(again)
-    again.answer(question, {"title": "Bees"})
+    again.answer(question, {"words": "Bees"})
     assert "Bees" in await again
 
 

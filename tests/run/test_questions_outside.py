@@ -44,6 +44,7 @@ ASK = """
         run = desk.start("Refund 3.", attended=True)
         while not run.questions:
             await asyncio.sleep(0.01)
+        await run.log.flush()  # or it might be killed with the question still on its way to the record
         print(run.id, flush=True)
         await run
 
