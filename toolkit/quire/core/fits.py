@@ -20,17 +20,17 @@ def mismatch(schema: Mapping[str, Any], value: Any) -> str | None:
         True
     """
     # Late, because few ever need it: whoever has the type asks pydantic.
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+    import jsonschema
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    check = cast("Any", Draft202012Validator)  # not all of its types are told
+    check = cast("Any", jsonschema)  # not all of its types are told
+    validator = check.Draft202012Validator(dict(schema), registry=cast("Any", Registry)())
     try:
-        found = cast("Any", best_match)(check(dict(schema), registry=Registry()).iter_errors(value))
+        found = check.exceptions.best_match(validator.iter_errors(value))
     except Unresolvable as unknown:
         return f"what the schema refers to is not there: {unknown.ref}"
     if found is None:
         return None
-    place = str(found.json_path).removeprefix("$").removeprefix(".")
-    return f"{place}: {found.message}" if place else str(found.message)
+    place = found.json_path.removeprefix("$").removeprefix(".")
+    return f"{place}: {found.message}" if place else found.message
