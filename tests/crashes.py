@@ -40,7 +40,7 @@ from quire.core.messages import ToolCall
 from quire.core.ports import Store
 from quire.errors import AnswerRefused, UnresolvedEffect
 from quire.events import Asked, Event, Remembered, Started, Succeeded
-from quire.run.answers import Question
+from quire.run.questions.answers import Question
 from quire.run.runnable import Runnable
 from quire.run.runtime import keep_in, open_store, store
 from quire.testing import ScriptedModel, ToolUse

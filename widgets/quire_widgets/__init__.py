@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from quire.run.screens import when_asked
+from quire.run.questions.screens import when_asked
 
 __all__ = ["register"]
 

@@ -18,10 +18,10 @@ from quire.core.events import Resumed
 from quire.core.schema import plain, read_back, render, type_name
 from quire.log.log import Log
 from quire.log.recall import DOUBT
-from quire.run.answers import Form, schema_of
 from quire.run.context import Context
-from quire.run.desk import inquire
 from quire.run.process import here
+from quire.run.questions.answers import Form, schema_of
+from quire.run.questions.desk import inquire
 
 __all__ = ["Once", "claim", "doubt", "earlier", "go_on"]
 

@@ -12,9 +12,9 @@ from quire.core.errors import DefinitionError, QuireError
 from quire.core.tape import in_force
 from quire.log.log import Log
 from quire.log.recall import Mark
-from quire.run.answers import form_of
-from quire.run.desk import Asking, Desk, ask
 from quire.run.keys import NO_KEYS, Keys
+from quire.run.questions.answers import form_of
+from quire.run.questions.desk import Asking, Desk, ask
 from quire.run.scope import Scope
 
 __all__ = ["CURRENT", "Context", "Part", "check_timeout", "current_context", "enter", "nearer", "why"]

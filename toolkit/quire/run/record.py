@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from quire.core.codec import encode
 from quire.core.errors import AnswerRefused, DefinitionError
 from quire.core.events import Cancelled, Event, Failed, Started, Succeeded
-from quire.run.ahead import answer_ahead
-from quire.run.answers import Question
-from quire.run.desk import desks
+from quire.run.questions.ahead import answer_ahead
+from quire.run.questions.answers import Question
+from quire.run.questions.desk import desks
 from quire.run.reprice import quotes
 from quire.run.scope import state_of
 from quire.views import drawing, tables

@@ -13,12 +13,12 @@ from quire.core.events import Cancelled, Event, Failed, Succeeded
 from quire.core.tape import in_force, keep
 from quire.log.log import Log, within
 from quire.run import bridge, runtime
-from quire.run.answers import Question
 from quire.run.bracket import Work, bracket, record_failure, refuse
 from quire.run.context import Context, check_timeout, nearer
-from quire.run.desk import Desk, desks
 from quire.run.keys import NO_KEYS
 from quire.run.process import here
+from quire.run.questions.answers import Question
+from quire.run.questions.desk import Desk, desks
 from quire.run.record import Record
 from quire.views.live import RunFold
 

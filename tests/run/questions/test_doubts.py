@@ -8,7 +8,7 @@ import quire
 from quire import Agent, Tool, errors
 from quire.events import Asked
 from quire.testing import ScriptedModel, ToolUse
-from tests.run.test_questions import until_asked
+from tests.run.questions.asked import until_asked
 
 WAYS = pytest.mark.parametrize("as_step", [False, True], ids=["asked for", "as a step"])
 

@@ -9,8 +9,8 @@ from quire.core.errors import AnswerRefused, StreamConflict
 from quire.core.events import Answered, Event
 from quire.core.ports import Store
 from quire.run import bridge, runtime
-from quire.run.answers import Question, chosen, fitting
 from quire.run.process import check_free
+from quire.run.questions.answers import Question, chosen, fitting
 from quire.views.live import RunFold
 
 __all__ = ["answer_ahead"]

@@ -17,8 +17,8 @@ from quire.core.events import Answered, Asked, Cancelled
 from quire.core.schema import read_back
 from quire.log.log import Log
 from quire.log.recall import QUESTION
-from quire.run.answers import Form, Question, chosen, fitting
-from quire.run.screens import tell
+from quire.run.questions.answers import Form, Question, chosen, fitting
+from quire.run.questions.screens import tell
 from quire.run.threads import set_aside
 
 if TYPE_CHECKING:

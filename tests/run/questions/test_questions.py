@@ -15,6 +15,7 @@ from quire.events import Answered, Cancelled
 from quire.testing import ScriptedModel, ToolUse, in_memory
 from tests import crashes
 from tests.kit import kinds
+from tests.run.questions.asked import until_asked
 
 
 class Level(enum.Enum):
@@ -52,14 +53,6 @@ def asking(output: Any = bool, **how: Any) -> Step:
         return repr(await current_context().ask(f"Publish {n}?", output, **how))
 
     return ask
-
-
-async def until_asked(run, number=1):
-    """Return the open questions of a run as soon as there are so many."""
-    async with asyncio.timeout(5):
-        while len(run.questions) < number:  # noqa: ASYNC110 - a handle tells nobody
-            await asyncio.sleep(0.001)
-    return run.questions
 
 
 async def unanswered(runnable, value):
