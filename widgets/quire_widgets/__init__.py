@@ -20,11 +20,12 @@ _DRAWN = (
     ("quire.agents.memory", "Memory"),
     ("quire.agents.sessions", "Session"),
     ("quire.agents.browsing", "Browser"),
+    ("quire.agents.chat", "Chat"),
 )
 
 
 def register() -> None:
-    """Make runnables, runs, sessions and their views draw themselves in this kernel; elsewhere, do nothing."""
+    """Make runnables, runs, sessions, chats and their views draw themselves in this kernel; elsewhere, do nothing."""
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is None:
         return

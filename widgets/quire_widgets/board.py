@@ -19,6 +19,7 @@ from IPython.core.getipython import get_ipython
 
 from quire.core.errors import QuireError
 from quire.run.run import Run, running
+from quire_widgets.chat import ChatView
 from quire_widgets.screen import Message, Screen
 from quire_widgets.sessions import SessionsView
 from quire_widgets.views import CardView, RunView, view_of
@@ -28,7 +29,7 @@ __all__ = ["Board", "board"]
 _EVERY = 0.05
 """Seconds between batches: below JupyterLab's limit on messages, above what an eye can follow."""
 
-View = RunView | CardView | SessionsView
+View = RunView | CardView | SessionsView | ChatView
 
 
 @cache
@@ -67,7 +68,8 @@ class Board:
     def ask(self, run: str) -> None:
         """Show a run that asks somebody, if none of its views is there to be answered in."""
         asking = running.get(run)
-        if asking is None or any(isinstance(view, RunView) and view.awaits(run) for view in self.views.values()):
+        able = (view for view in self.views.values() if isinstance(view, RunView | ChatView))
+        if asking is None or any(view.awaits(run) for view in able):
             return
         # Under the cell that runs now, which may be waiting for it; otherwise under the one that started it.
         if self._idle:
@@ -81,7 +83,7 @@ class Board:
         return name, view
 
     def _renew_later(self, output: str, view: View) -> None:
-        if isinstance(view, SessionsView):
+        if isinstance(view, SessionsView | ChatView):
             view.renew = lambda: self._renew(output)
         run = view.running if isinstance(view, RunView) else None
         if run is not None:
@@ -133,7 +135,7 @@ class Board:
             case "close":
                 view.close()
                 self._post(type="closed", view=name)  # another page that still shows it will open it again
-            case "stop" if isinstance(view, RunView):
+            case "stop" if isinstance(view, RunView | ChatView):
                 view.stop()
             case "inspect" if isinstance(view, RunView):
                 node, seq = message["node"], message.get("seq")
@@ -141,16 +143,18 @@ class Board:
             case "moment" if isinstance(view, RunView):
                 seq = message["seq"]
                 self._post(type="moment", view=name, seq=seq, data=view.at(seq))
-            case "answer" if isinstance(view, RunView):
+            case "answer" if isinstance(view, RunView | ChatView):
                 self._take(name, view, message["question"], message["value"])
             case "fork" if isinstance(view, RunView):
                 self._fork(name, view, message)
             case "sessions" if isinstance(view, SessionsView):
                 view.take(message["ask"], lambda said: self._post(type="sessions", view=name, said=said))
+            case "chat" if isinstance(view, ChatView):
+                view.take(message["ask"], lambda said: self._post(type="chat", view=name, said=said))
             case _:
                 pass
 
-    def _take(self, name: str, view: RunView, question: str, value: Any) -> None:
+    def _take(self, name: str, view: RunView | ChatView, question: str, value: Any) -> None:
         try:
             view.answer(question, value)
         except QuireError as error:

@@ -18,6 +18,7 @@ from quire.views import drawing
 from quire.views.details import details
 from quire.views.live import RunFold
 from quire.views.shapes import AgentSnapshot, Places
+from quire_widgets.chat import Chatting, ChatView
 from quire_widgets.moments import Moments
 from quire_widgets.sessions import Browsable, SessionsView
 
@@ -51,8 +52,10 @@ class View(Protocol):
         ...
 
 
-def view_of(thing: Any) -> RunView | CardView | SessionsView:
-    """Return the view of a run, of one part of a run, of something that can be run, or of sessions."""
+def view_of(thing: Any) -> RunView | CardView | SessionsView | ChatView:
+    """Return the view of a run, of one part of a run, of something that can be run, of sessions, or of a chat."""
+    if isinstance(thing, Chatting):
+        return ChatView(thing)
     if isinstance(thing, Browsable):
         return SessionsView(thing.browse())
     if isinstance(thing, Part):

@@ -32,8 +32,19 @@ interface Leaf {
 
 type Messages = ReadonlyMap<string, Message>;
 
+/** What a chat adds to the messages: something in the head of one, and something after it. */
+export interface Additions {
+  beside(message: Message): HTMLElement | null;
+  after(message: Message): HTMLElement[];
+}
+
+const NOTHING: Additions = { beside: () => null, after: () => [] };
+
 export class Conversation {
   readonly root: HTMLElement;
+  /** The row above the messages. */
+  readonly bar = html("div", { class: "row counts" }, html("span", { class: "grow" }));
+  readonly #additions: Additions;
   readonly #log = html("div", { class: "log", role: "log" });
   readonly #count = html("span", { class: "soft small" });
   readonly #scroller = html("div", { class: "talk", tabindex: 0 });
@@ -46,11 +57,13 @@ export class Conversation {
   #following = true;
   #drawing = false;
 
-  constructor() {
+  constructor(additions = NOTHING) {
+    this.#additions = additions;
+    this.bar.append(this.#count);
     this.#scroller.append(this.#empty, this.#log);
     this.#scroller.addEventListener("scroll", () => (this.#following = this.#isAtEnd()), { passive: true });
     this.#near = new IntersectionObserver((seen) => this.#approach(seen), { root: this.#scroller, rootMargin: MARGIN });
-    this.root = html("div", {}, html("div", { class: "row counts" }, html("span", { class: "grow" }), this.#count), this.#scroller);
+    this.root = html("div", {}, this.bar, this.#scroller);
   }
 
   /** Show all messages; rows that are already right stay as they are. */
@@ -93,7 +106,7 @@ export class Conversation {
 
   #repaint(row: Row, message: Message): void {
     const open = new Set([...row.root.querySelectorAll("details[open]")].map((fold) => fold.getAttribute("data-call") ?? ""));
-    const fresh = drawRow(message, open);
+    const fresh = drawRow(message, open, this.#additions);
     row.root.replaceWith(fresh.root);
     this.#rows.set(message.id, fresh);
   }
@@ -150,7 +163,7 @@ export class Conversation {
   }
 
   #drawInto(leaf: Leaf, ids: string[]): void {
-    const rows = ids.map((id) => [id, drawRow(this.#messages.get(id)!, new Set())] as const);
+    const rows = ids.map((id) => [id, drawRow(this.#messages.get(id)!, new Set(), this.#additions)] as const);
     for (const [id, row] of rows) this.#rows.set(id, row);
     leaf.root.append(...rows.map(([, row]) => row.root));
   }
@@ -207,17 +220,17 @@ function grow(row: Row, message: Message): void {
   });
 }
 
-function drawRow(message: Message, open: Set<string>): Row {
+function drawRow(message: Message, open: Set<string>, { beside, after }: Additions): Row {
   const texts: Row["texts"] = [];
   const parts = message.parts.map((part) => drawPart(part, open, texts));
   if (message.writing) writeCaret(parts, texts);
   const failed = message.error !== null && html("p", { class: "bad" }, message.error);
-  const article = html("article", { class: "msg", "aria-label": message.sender }, byline(message), ...parts, failed);
-  const root = html("li", { class: message.role === "person" ? "turn-row you" : "turn-row" }, article);
+  const article = html("article", { class: "msg", "aria-label": message.sender }, byline(message, beside(message)), ...parts, failed);
+  const root = html("li", { class: message.role === "person" ? "turn-row you" : "turn-row" }, article, ...after(message));
   return { root, texts, painted: message };
 }
 
-function byline({ sender, role, note, tokens, at, writing, simulated }: Message): HTMLElement {
+function byline({ sender, role, note, tokens, at, writing, simulated }: Message, added: HTMLElement | null): HTMLElement {
   const beside = writing ? html("span", { class: "accent" }, "writing") : tokens === null ? "" : words.count(tokens, "token");
   return html(
     "header",
@@ -227,7 +240,8 @@ function byline({ sender, role, note, tokens, at, writing, simulated }: Message)
     simulated && html("span", { class: "tag" }, "simulated"),
     html("span", { class: "grow" }),
     html("span", { class: "soft small" }, beside),
-    html("time", { class: "soft small" }, words.moment(at)),
+    at !== null && html("time", { class: "soft small" }, words.moment(at)),
+    added,
   );
 }
 

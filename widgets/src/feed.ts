@@ -1,6 +1,7 @@
 // One followed view: its state as the kernel last told it, kept up to date by numbered patches.
 
 import { merged, type SessionsSnapshot } from "./browsing";
+import type { ChatHead } from "./chatting";
 import type { AgentSnapshot, FlowSnapshot, Graph, Growth, Head, Message, NodeState, Past, Patch, Places, RunSnapshot, Snapshot } from "./protocol";
 import { Timeline } from "./timeline";
 import type { Change } from "./view";
@@ -18,7 +19,14 @@ export interface RunState {
   forkable: boolean;
 }
 
-export type State = RunState | FlowSnapshot | AgentSnapshot | SessionsSnapshot;
+export interface ChatState {
+  kind: "chat";
+  head: ChatHead;
+  /** From the first one on. */
+  messages: Map<string, Message>;
+}
+
+export type State = RunState | ChatState | FlowSnapshot | AgentSnapshot | SessionsSnapshot;
 
 export class Feed {
   state: State | null = null;
@@ -52,11 +60,19 @@ export class Feed {
     const state = this.state;
     if (state?.kind === "sessions") return merged(state, patch), changeOf(patch);
     if (!state || !("messages" in state)) return null;
+    if (state.kind === "chat") return this.#goOn(state, patch);
     if (patch.head) state.head = patch.head;
     if (patch.ticks) state.timeline?.add(patch.ticks);
     for (const node of patch.nodes ?? []) state.nodes.set(node.id, node);
     const whole = (patch.messages ?? []).every((message) => mergeMessage(state.messages, message));
     return whole ? changeOf(patch) : null;
+  }
+
+  #goOn(state: ChatState, { chat, keep, messages = [] }: Patch): Change | null {
+    if (chat) state.head = chat;
+    for (const id of keep === undefined ? [] : [...state.messages.keys()].slice(keep)) state.messages.delete(id);
+    const whole = messages.every((message) => mergeMessage(state.messages, message));
+    return whole ? { head: chat !== undefined, nodes: new Set(), messages: new Set(messages.map(({ id }) => id)) } : null;
   }
 }
 
@@ -77,6 +93,7 @@ function mergeMessage(messages: Map<string, Message>, message: Message | Growth)
 function stateOf(data: Snapshot, before: State | null): State {
   if (data.kind === "flow" || data.kind === "agent" || data.kind === "sessions") return data;
   const known = before && "messages" in before ? before.messages : null;
+  if (data.kind === "chat") return { kind: data.kind, head: data.head, messages: keptOf(data.messages, known) };
   const { kind, graph = null, places = null, ticks, forkable = false } = data;
   return { kind, graph, places, ...shownOf(data, known), timeline: ticks ? new Timeline(ticks) : null, forkable };
 }
@@ -87,8 +104,11 @@ export function pastOf(past: Past, now: RunState, before: RunState | null): RunS
 }
 
 function shownOf({ head, nodes = {}, messages = [] }: Past, known: Map<string, Message> | null): Pick<RunState, "head" | "nodes" | "messages"> {
-  const kept = messages.map((message) => [message.id, unlessSame(known?.get(message.id), message)] as const);
-  return { head, nodes: new Map(Object.entries(nodes)), messages: new Map(kept) };
+  return { head, nodes: new Map(Object.entries(nodes)), messages: keptOf(messages, known) };
+}
+
+function keptOf(messages: Message[], known: Map<string, Message> | null): Map<string, Message> {
+  return new Map(messages.map((message) => [message.id, unlessSame(known?.get(message.id), message)]));
 }
 
 /** Keep the object that is already painted, so that a snapshot after a gap repaints only what was missed. */

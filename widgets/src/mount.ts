@@ -2,6 +2,7 @@
 
 import type { RunState, State } from "./feed";
 import { AgentView } from "./agent";
+import { ChatView } from "./chat";
 import { FlowView } from "./flow";
 import { RunView } from "./run";
 import { SessionsView } from "./sessions";
@@ -96,6 +97,7 @@ function viewOf(state: State, host: Host): View<RunState> | View<never> {
   if (state.kind === "flow") return new FlowView(host);
   if (state.kind === "agent") return new AgentView();
   if (state.kind === "sessions") return new SessionsView(host);
+  if (state.kind === "chat") return new ChatView(host);
   return new RunView(host, state.kind);
 }
 

@@ -1,6 +1,7 @@
 // What the kernel and the page say to each other. Numbers travel raw; the reader's side formats them.
 
 import type { Answer, Ask, SessionsPatch, SessionsSnapshot } from "./browsing";
+import type { ChatAnswer, ChatAsk, ChatPatch, ChatSnapshot } from "./chatting";
 
 export type Status = "pending" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled";
 
@@ -194,13 +195,16 @@ export interface Message {
   sender: string;
   role: "person" | "agent" | "tool" | "system";
   note: string | null;
-  /** Seconds since the run started. */
-  at: number;
+  /** Seconds since the run started; none where that says nothing. */
+  at: number | null;
   tokens: number | null;
   writing: boolean;
   simulated: boolean;
   error: string | null;
   parts: Part[];
+  /** In a chat: the person can say it in other words, and the checkpoints right after it. */
+  edit?: boolean;
+  marks?: string[];
 }
 
 export interface Growth {
@@ -269,10 +273,10 @@ export interface AgentSnapshot {
   reach: Fields;
 }
 
-export type Snapshot = RunSnapshot | FlowSnapshot | AgentSnapshot | SessionsSnapshot;
+export type Snapshot = RunSnapshot | FlowSnapshot | AgentSnapshot | SessionsSnapshot | ChatSnapshot;
 
 /** What changed in one view since the batch before; `seq` counts up by one. */
-export interface Patch extends SessionsPatch {
+export interface Patch extends SessionsPatch, ChatPatch {
   seq: number;
   head?: Head;
   nodes?: NodeState[];
@@ -326,7 +330,8 @@ export type ToKernel =
   | { type: "fork"; view: string; node: string; output: string }
   // Words that were chosen, or text that the kernel reads as what was asked for.
   | { type: "answer"; view: string; question: string; value: string }
-  | { type: "sessions"; view: string; ask: Ask & { by: string } };
+  | { type: "sessions"; view: string; ask: Ask & { by: string } }
+  | { type: "chat"; view: string; ask: ChatAsk & { by: string } };
 
 /** `now` is the kernel's clock; with it, elapsed times are right on a page whose clock differs. */
 export type FromKernel = { now?: number } & (
@@ -339,6 +344,7 @@ export type FromKernel = { now?: number } & (
   // What was asked for cannot be done, and why; with a question, an answer to it does not fit.
   | { type: "refused"; view: string; question?: string; message: string }
   | { type: "sessions"; view: string; said: Answer }
+  | { type: "chat"; view: string; said: ChatAnswer }
   // The answer to `close`, for the other pages of this kernel: who still shows the view opens it again.
   | { type: "closed"; view: string }
 );

@@ -116,6 +116,7 @@ export class Screen {
       moment: (seq) => this.#send({ type: "moment", view: id, seq }),
       fork: (from) => this.#fork(id, from),
       ask: (ask) => this.#send({ type: "sessions", view: id, ask }),
+      talk: (ask) => this.#send({ type: "chat", view: id, ask }),
       answer: (question, value) => this.#send({ type: "answer", view: id, question, value }),
       now: () => Date.now() / 1000 - this.#skew,
     };
@@ -195,12 +196,13 @@ export class Screen {
 }
 
 /** Hand on what a view asked for. */
-function answer(view: View<never>, message: Extract<FromKernel, { type: "details" | "moment" | "forked" | "refused" | "sessions" }>): void {
+function answer(view: View<never>, message: Extract<FromKernel, { type: "details" | "moment" | "forked" | "refused" | "sessions" | "chat" }>): void {
   if (message.type === "details") view.inspect?.(message.details, message.seq ?? null);
   else if (message.type === "forked") view.forked?.();
   else if (message.type === "refused" && message.question !== undefined) view.refuse?.(message.question, message.message);
   else if (message.type === "refused") view.forked?.(message.message);
   else if (message.type === "sessions") view.hear?.(message.said);
+  else if (message.type === "chat") view.told?.(message.said);
   else if (message.data) view.moment?.(message.seq, message.data);
 }
 

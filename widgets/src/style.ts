@@ -1,5 +1,6 @@
 import css from "./quire.css";
 import parts from "./parts.css";
+import chat from "./chat.css";
 import sessions from "./sessions.css";
 
 const ID = "quire-style";
@@ -11,6 +12,6 @@ export function injectStyle(): void {
   style.id = ID;
   // The notebook styles whatever HTML a cell shows: striped tables, padded code, margins. Saying our
   // class three times outweighs that and leaves the order among our own rules as it is.
-  style.textContent = (css + parts + sessions).replace(/\.quire(?![\w-])/g, ".quire.quire.quire");
+  style.textContent = (css + parts + sessions + chat).replace(/\.quire(?![\w-])/g, ".quire.quire.quire");
   document.head.append(style);
 }

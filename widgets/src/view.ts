@@ -1,6 +1,7 @@
 // What a view is to the page that holds it, and what it may ask in return.
 
 import type { Answer, Ask } from "./browsing";
+import type { ChatAnswer, ChatAsk } from "./chatting";
 import type { Details, Past } from "./protocol";
 
 /** What changed since the last painting. */
@@ -26,6 +27,8 @@ export interface View<State> {
   forked?(refusal?: string): void;
   /** The answer to something that was asked for with `ask`, by this view or by another one. */
   hear?(said: Answer): void;
+  /** The answer to something that was asked for with `talk`, by this view or by another one. */
+  told?(said: ChatAnswer): void;
   /** An answer to a question does not fit, and why. */
   refuse?(question: string, message: string): void;
   /** The kernel is gone: say so, and keep what is shown. */
@@ -43,6 +46,8 @@ export interface Host {
   fork(from: number | { node: string; output: string }): void;
   /** Something about sessions. */
   ask(ask: Ask & { by: string }): void;
+  /** Something in a chat. */
+  talk(ask: ChatAsk & { by: string }): void;
   /** The answer to a question of the run. */
   answer(question: string, value: string): void;
   /** The kernel's clock, in seconds. */

@@ -149,7 +149,7 @@ class Chat:
 
     @contextmanager
     def _holding(self) -> Generator[None]:
-        if self._held or (self._turn is not None and not self._turn.over.is_set()):
+        if self.going():
             message = f"A turn goes on in the chat with `{self.agent.name}`."
             raise SessionError(message, remedy="Wait until it has ended, or stop it: chat.stop()")
         self._held = True
@@ -157,6 +157,7 @@ class Chat:
             yield
         finally:
             self._held = False
+            self._tell()
 
     async def _go_back(self, number: int) -> None:
         """Let the session go on from right before a turn."""
@@ -254,6 +255,10 @@ class Chat:
         """Answer a question of the turn, as `Run.answer` does."""
         if self._turn is not None:
             self._turn.run.answer(question, value)
+
+    def going(self) -> bool:
+        """Whether a turn goes on."""
+        return self._held or (self._turn is not None and not self._turn.over.is_set())
 
     def asks(self, run: str) -> bool:
         """Whether that run is the turn that goes on, so that its questions can be answered here."""

@@ -171,19 +171,19 @@ def _bubble(event: Remembered, role: Literal["you", "agent"], parts: list[Part])
 
 
 def live(run: str, shown: RunSnapshot) -> list[ChatMessage]:
-    """Return a turn as its run tells it; what went wrong with it is said by the head."""
+    """Return a turn as its run tells it, and as it stays; what went wrong with it is said by the head."""
     over = shown["head"]["error"] is not None
-    messages = [
-        cast(
-            "ChatMessage",
-            {**message, "id": f"{run}/{message['id']}", "at": None, "error": None if over else message["error"]},
-        )
-        for message in shown["messages"]
-        if message["parts"] or message["writing"]
-    ]
+    told = [message for message in shown["messages"] if message["parts"] or message["writing"]]
+    messages = [_copied(run, message, None if over else message["error"]) for message in told]
     for message in messages[:1]:
         message["edit"] = True
     return messages
+
+
+def _copied(run: str, message: Message, error: str | None) -> ChatMessage:
+    copied = cast("ChatMessage", message.copy())
+    copied.update(id=f"{run}/{message['id']}", at=None, error=error, parts=[part.copy() for part in message["parts"]])
+    return copied
 
 
 def with_marks(message: ChatMessage, names: list[str]) -> ChatMessage:
@@ -230,7 +230,7 @@ def head_of(name: str, model: str, fold: SessionFold, turn: RunSnapshot | None) 
         status=now and now["status"],
         reason=now and now["reason"],
         error=now and now["error"],
-        questions=now["questions"] if now else [],
+        questions=[question.copy() for question in now["questions"]] if now else [],
     )
 
 
