@@ -72,6 +72,7 @@ export class Conversation {
     this.#cut(messages);
     if ([...this.#leafOf.keys()].some((id) => !messages.has(id))) this.#clear();
     this.update(messages, messages.keys());
+    this.#summarize();
   }
 
   /** Paint the messages that are new or have changed. */
