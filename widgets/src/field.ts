@@ -131,5 +131,5 @@ function tallest(): number {
 /** Something stands where the tools do, in the upper right corner. */
 function isCrowded(layout: Layout, room: number): boolean {
   const right = (room + layout.width) / 2 - TOOLS.width;
-  return [...layout.boxes.values()].some((box) => box.y < TOOLS.height && box.x + box.width > right);
+  return [...layout.boxes.values(), ...layout.groups.values()].some((box) => box.y < TOOLS.height && box.x + box.width > right);
 }

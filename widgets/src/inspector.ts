@@ -69,6 +69,11 @@ export class Inspector {
     this.#offer(details);
   }
 
+  /** Whether what it shows can be forked from. */
+  get forks(): boolean {
+    return !this.root.hidden && !this.#fork.hidden;
+  }
+
   hide(): void {
     this.root.hidden = true;
     this.#leave();

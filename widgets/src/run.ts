@@ -86,7 +86,9 @@ export class RunView implements View<RunState> {
   }
 
   inspect(details: Details, seq: number | null): void {
-    if (details.node === this.#graph.selected && seq === (this.#past?.seq ?? null)) this.#inspector.show(details, seq !== null);
+    if (details.node !== this.#graph.selected || seq !== (this.#past?.seq ?? null)) return;
+    this.#inspector.show(details, seq !== null);
+    this.#showScrub();
   }
 
   moment(seq: number, past: Past): void {
@@ -173,9 +175,11 @@ export class RunView implements View<RunState> {
     this.#ask();
   }
 
+  /** From here means from the selected node, if there is one, and not from the moment. */
   #showScrub(): void {
     const { timeline, head, forkable } = this.#now;
-    if (timeline) this.#scrub.show(timeline, this.#length() ?? 0, isLive(head.status), forkable);
+    const fromNode = !this.#graphPage.hidden && this.#inspector.forks;
+    if (timeline) this.#scrub.show(timeline, this.#length() ?? 0, isLive(head.status), forkable && !fromNode);
   }
 
   // ---------- parts ----------
@@ -201,6 +205,7 @@ export class RunView implements View<RunState> {
     this.#graphPage.hidden = id !== "graph";
     this.#conversation.root.hidden = id !== "conversation";
     this.#converse();
+    this.#showScrub();
   }
 
   /** A conversation that nobody looks at is not painted; it catches up when its tab is opened. */
@@ -222,6 +227,7 @@ export class RunView implements View<RunState> {
 
   #select(node: string | null): void {
     this.#inspector.hide();
+    this.#showScrub();
     if (node !== null) this.#ask();
   }
 

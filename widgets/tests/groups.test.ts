@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { links, passing } from "../src/edge";
+import { Field } from "../src/field";
 import { sentence } from "../src/group";
 import { arrange, type Arrow, type Box, type Direction, type Layout } from "../src/layout";
 import { Nest } from "../src/nest";
@@ -263,4 +264,13 @@ test("hostile names of groups are text", async () => {
   await settled();
   expect(document.querySelectorAll("img, [onerror]")).toHaveLength(0);
   expect(painted("race").getAttribute("aria-label")).toBe(`${evil}: pending`);
+});
+
+test("the tools above a graph have room when a group's frame reaches under them, too", () => {
+  const layout = (groups: Layout["groups"]): Layout => ({ direction: "LR", width: 880, height: 90, boxes: new Map(), groups, arrows: [] });
+  const field = new Field(document.createElementNS("http://www.w3.org/2000/svg", "svg"), () => []);
+  field.hold(layout(new Map([["loop", { x: 700, y: 4, width: 180, height: 80 }]])), 900, true);
+  expect(field.root.classList.contains("is-crowded")).toBe(true);
+  field.hold(layout(new Map([["loop", { x: 100, y: 4, width: 180, height: 80 }]])), 900, true);
+  expect(field.root.classList.contains("is-crowded")).toBe(false);
 });

@@ -97,6 +97,11 @@ test("the selected node is shown as it was then", async () => {
   page.model.tell({ type: "details", view: "a", node: "plan", seq: null, details: { ...details, title: "late" } });
   page.model.tell({ type: "details", view: "a", node: "plan", seq: 1, details });
   expect(find(".inspector h3").textContent).toBe("plan");
+  const moment = [...document.querySelectorAll<HTMLElement>(".scrub button")].find((one) => one.textContent === "Fork from here")!;
+  expect(moment.hidden).toBe(true); // from here is from the node
+  find<HTMLElement>("[role=tab]:nth-child(2)").click();
+  expect(moment.hidden).toBe(false);
+  find<HTMLElement>("[role=tab]:nth-child(1)").click();
   const fork = [...document.querySelectorAll<HTMLButtonElement>(".inspector button")].find((one) => one.textContent === "Fork from here")!;
   fork.click();
   fork.click();
