@@ -17,7 +17,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
-from quire.core.schema import adapter, checked, complaint, fields_of, hints_of, json_schema, plain, render, type_name
+from quire.core.schema import (
+    adapter,
+    checked,
+    complaint,
+    fields_of,
+    hints_of,
+    json_schema,
+    plain,
+    read_back,
+    render,
+    type_name,
+)
 
 T = TypeVar("T")
 
@@ -199,8 +210,17 @@ def test_nan_and_infinities_are_text():
 
 
 def test_what_is_broken_does_not_take_the_rest_along():
-    assert plain({"a": 1, "b": Broken(), "c": [b"\xff\xff", "d"]}) == {"a": 1, "b": "<Broken>", "c": ["<2 bytes>", "d"]}
+    assert plain({"a": 1, "b": Broken(), "c": ["d"]}) == {"a": 1, "b": "<Broken>", "c": ["d"]}
     assert plain(Car(engine=Broken(), weight=2)) == {"engine": "<Broken>", "weight": 2.0}
+
+
+def test_bytes_that_are_no_text_are_told_apart_and_not_read_back_as_others():
+    data = plain(b"\xff\x00")
+    assert (data["bytes"], data) == (2, plain(bytearray(b"\xff\x00")))
+    assert data != plain(b"\xff\x01")
+    with pytest.raises(ValidationError):
+        read_back(bytes, data)
+    assert read_back(bytes, plain(b"text")) == b"text"
 
 
 def test_a_circle_ends_where_it_closes():

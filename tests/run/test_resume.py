@@ -233,6 +233,42 @@ async def test_a_result_that_no_record_holds_is_an_error_that_says_so():
         await make.resume(run.id)
 
 
+async def test_a_flow_whose_result_no_record_holds_takes_its_steps_again():
+    @Step
+    async def make(n: int) -> Handle:
+        return Handle(n)
+
+    @Step
+    async def more(handle: Handle) -> Handle:
+        return Handle(handle.number + 1)
+
+    run = (make >> more).start(1)
+    await run
+    assert (await run.runnable.resume(run.id)).number == 2
+    assert (await run.fork()).number == 2
+
+
+async def test_bytes_that_are_no_text_are_not_taken_for_others():
+    made: list[int] = []
+
+    @Step
+    async def make(n: int) -> bytes:
+        made.append(n)
+        return b"\xff\x00"
+
+    @Step
+    async def use(data: bytes) -> int:
+        if len(made) == 1:
+            raise ValueError
+        return data[-1]
+
+    flow = make >> use
+    assert await flow.resume((await failed(flow, 4)).id) == 0
+    assert await use.start(b"\xff\x01", key="picture") == 1
+    with pytest.raises(errors.SubmitError, match="another input"):
+        use.start(b"\xff\x02", key="picture")
+
+
 async def test_only_items_that_failed_run_again():
     ran: list[int] = []
 

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, wraps
+from hashlib import sha256
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -152,7 +153,8 @@ def plain(value: Any) -> Any:
     """Return a value as plain JSON, a copy that later changes do not reach.
 
     What JSON cannot hold is written as its `repr`, or as its type's name if it has none; NaN and
-    infinities as text (inside a pydantic model, as that model is configured). An iterator is not read.
+    infinities as text (inside a pydantic model, as that model is configured). Bytes that are no text are
+    written as what tells them apart, which cannot be read back as bytes. An iterator is not read.
 
     Example:
         >>> plain({"when": {1, 1}})
@@ -191,8 +193,9 @@ def _piecemeal(value: Any, levels: int, seen: set[int]) -> Any:
             return [_piecemeal(part, levels - 1, seen) for part in parts]
         return {str(name): _piecemeal(part, levels - 1, seen) for name, part in parts.items()}
     except Exception:  # noqa: BLE001 - see `plain`
-        size = f"{len(value)} " if isinstance(value, bytes) else ""
-        return f"<{size}{type(value).__name__}>"
+        if isinstance(value, bytes | bytearray):
+            return {"bytes": len(value), "sha256": sha256(value).hexdigest()[:16]}
+        return f"<{type(value).__name__}>"
 
 
 def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:

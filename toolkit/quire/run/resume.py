@@ -151,10 +151,10 @@ def _input_of(runnable: Work, run: str, past: list[Event]) -> Any:
         what = f"the {root.of} `{root.name}`" if root else "something else"
         message = f"Run {run} is one of {what}, and not of the {runnable.kind} `{runnable.name}`."
         raise QuireError(message, remedy="Resume it with what it was started with, defined again under the same name.")
-    if any(isinstance(event, Succeeded) and event.span == root.span for event in past):
-        return None  # it is not needed any more
     for read in (lambda: read_back(runnable.input, root.input), lambda: runnable.accept(root.input)):
         with suppress(ValidationError):
             return read()
+    if any(isinstance(event, Succeeded) and event.span == root.span for event in past):
+        return None  # it is not needed any more, unless the result cannot be read back either
     message = f"What run {run} was started with cannot be read back as {runnable.input_name}."
     raise QuireError(message, remedy='Start runs that shall be resumed with a key: start(input, key="invoice-42")')
