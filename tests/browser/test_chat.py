@@ -235,3 +235,17 @@ def test_every_text_of_a_chat_stands_out_from_its_ground(notebook, theme):
     view.get_by_role("button", name="Edit").first.click()
     faint = view.evaluate(CONTRASTS)
     assert not [text for text, ratio in faint if ratio < 4.5]  # WCAG 2.2, AA
+
+
+def test_a_chat_is_opened_below_the_browser_of_sessions(notebook):
+    page = notebook(GUIDE, "await guide.execute('kyoto', session='trip')", "memory")
+    page.run_all()
+    sessions = page.output(2).get_by_role("region", name="Sessions")
+    sessions.get_by_role("button", name="Open chat").click()
+    view = chat_of(page, 2)
+    expect(view.get_by_role("article")).to_have_count(2)
+    say(view, "osaka")
+    expect(view.get_by_role("article").last).to_contain_text("I heard: kyoto | osaka")
+    expect(sessions.get_by_role("button", name="main, message 4", exact=True)).to_be_visible()
+    sessions.get_by_role("button", name="Open chat").click()
+    expect(chat_of(page, 2)).to_have_count(1)

@@ -5,8 +5,11 @@ import asyncio
 import pytest
 
 from quire import Agent, Memory, Tool, current_context, errors
+from quire.run.definitions import define
+from quire.run.runtime import open_store
 from quire.testing import ScriptedModel, ToolUse, in_memory
 from quire_widgets.chat import Chatting, ChatView
+from quire_widgets.sessions import SessionsView
 from quire_widgets.views import view_of
 
 
@@ -228,3 +231,21 @@ async def test_the_still_picture_is_renewed_when_a_turn_ends_also_without_a_page
     assert "&lt;B&gt;A&lt;/B&gt;" in picture["text/html"]
     assert "<B>A</B>" in picture["text/plain"]
     assert "0.0 s" not in picture["text/html"]
+
+
+async def test_a_chat_is_opened_from_the_browser_of_sessions_where_its_agent_is(memory):
+    agent = guide(memory)
+    await agent.execute("a", session="trip")
+    view, opened, refused = SessionsView(memory.browse()), asyncio.Queue(), asyncio.Queue()
+    view.talk("trip", opened.put_nowait, refused.put_nowait)
+    assert "Nobody here goes on" in str(await asyncio.wait_for(refused.get(), 5))
+    define(agent, "__main__:guide")
+    assert (await memory.browse().tree("trip"))["chat"]
+    view.talk("trip", opened.put_nowait, refused.put_nowait)
+    chat = await asyncio.wait_for(opened.get(), 5)
+    assert await chat.send("b") == "A B"
+    elsewhere = Memory(open_store("memory://"))
+    await guide(elsewhere).execute("a", session="trip")
+    assert not (await elsewhere.browse().tree("trip"))["chat"]  # this agent remembers somewhere else
+    define(Agent(ScriptedModel([]), "Talk.", name="guide", memory=memory, input=int), "__main__:guide")
+    assert not memory.browse().snapshot()["tree"]["chat"]

@@ -46,7 +46,7 @@ class Board:
         self.screen.on_message(self._receive)
         self.views: dict[str, View] = {}
         self._outputs: dict[str, list[str]] = {}
-        """The views that share a cell's output: a run's, and under it those of the runs that were forked from it."""
+        """The views that share a cell's output: the first, and under it what was opened in it, as a run's forks."""
         self._news: set[str] = set()
         self._due = False
         self._lock = threading.Lock()
@@ -124,7 +124,7 @@ class Board:
         if view is not None:
             view.soon(lambda: self._answer(message, view))
 
-    def _answer(self, message: Message, view: View) -> None:
+    def _answer(self, message: Message, view: View) -> None:  # noqa: C901 - one case a kind is the plainest way
         name = message["view"]
         match message.get("type"):
             case "open" | "resync":
@@ -149,6 +149,8 @@ class Board:
                 self._fork(name, view, message)
             case "sessions" if isinstance(view, SessionsView):
                 view.take(message["ask"], lambda said: self._post(type="sessions", view=name, said=said))
+            case "talk" if isinstance(view, SessionsView):
+                self._talk(name, view, message["session"])
             case "chat" if isinstance(view, ChatView):
                 view.take(message["ask"], lambda said: self._post(type="chat", view=name, said=said))
             case _:
@@ -161,16 +163,33 @@ class Board:
             self._post(type="refused", view=name, question=question, message=str(error))
 
     def _fork(self, name: str, view: RunView, message: Message) -> None:
-        output = next(output for output, names in self._outputs.items() if name in names)
-
         def begun(fork: Run[Any]) -> None:
-            own, forked = self._add(fork)
-            self._outputs[output].append(own)
-            self._post(type="forked", view=name, fork=own)
-            self._renew(output)
-            self._renew_later(output, forked)
+            self._show_below(name, fork)
 
         view.fork(message, begun, lambda error: self._post(type="refused", view=name, message=str(error)))
+
+    def _talk(self, name: str, view: SessionsView, session: str) -> None:
+        views = ((own, self.views[own]) for own in self._outputs[self._output_of(name)])
+        there = [own for own, view in views if isinstance(view, ChatView) and view.session == session]
+        if there:
+            self._post(type="forked", view=name, fork=there[0])
+            return
+
+        def begun(chat: Any) -> None:
+            self._show_below(name, chat)
+
+        view.talk(session, begun, lambda error: self._post(type="refused", view=name, message=str(error)))
+
+    def _show_below(self, name: str, thing: Any) -> None:
+        output = self._output_of(name)
+        own, view = self._add(thing)
+        self._outputs[output].append(own)
+        self._post(type="forked", view=name, fork=own)
+        self._renew(output)
+        self._renew_later(output, view)
+
+    def _output_of(self, name: str) -> str:
+        return next(output for output, names in self._outputs.items() if name in names)
 
     # What the page is told
 

@@ -26,6 +26,8 @@ _QUIET = 1.0
 class Chatting(Protocol):
     """A conversation with an agent."""
 
+    session: str
+
     def snapshot(self) -> ChatSnapshot:
         """Return everything there is to see."""
         ...
@@ -79,6 +81,8 @@ class ChatView:
     def __init__(self, chat: Chatting) -> None:
         chat.catch_up()
         self._chat = chat
+        self.session = chat.session
+        """The conversation it goes on with."""
         self._told = chat.snapshot()
         """What a page has been told: as everything in a snapshot, it stays as it is."""
         self._seq = 0

@@ -61,6 +61,9 @@ class Browsing(Protocol):
     async def checkpoint(self, session: str, name: str) -> None:
         """Give the place where a session is now a name."""
 
+    async def chat(self, session: str) -> Any:
+        """Return a chat in a session."""
+
     def follow(self, hear: Callable[[str], None]) -> Callable[[], None]:
         """Have every change told."""
         ...
@@ -171,6 +174,17 @@ class SessionsView:
     def take(self, ask: Said, answer: Callable[[Said], None]) -> None:
         """Do what a page asks, and answer."""
         self._begin(self._do(ask, answer))
+
+    def talk(self, session: str, begun: Callable[[Any], None], refused: Callable[[QuireError], None]) -> None:
+        """Open a chat in a session."""
+
+        async def talk() -> None:
+            try:
+                begun(await self._browser.chat(session))
+            except QuireError as error:
+                refused(error)
+
+        self._begin(talk())
 
     async def _do(self, ask: Said, answer: Callable[[Said], None]) -> None:
         try:

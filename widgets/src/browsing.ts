@@ -54,6 +54,8 @@ export interface Tree {
   branches: Branch[];
   checkpoints: Mark[];
   forks: Mark[];
+  /** Whether the agent that answered last is here, to be talked with. */
+  chat?: boolean;
 }
 
 /** One message, sent when the reader selects it. */

@@ -95,8 +95,7 @@ export class ChatView implements View<ChatState> {
     this.#naming.close();
     this.#rewording?.cancel();
     this.#box.root.hidden = true;
-    const buttons = this.root.querySelectorAll<HTMLButtonElement>(".edit, .mark button, .trouble button");
-    for (const button of buttons) button.hidden = true;
+    this.root.classList.add("is-gone");
     this.root.prepend(kernelGone("This is the conversation as last seen. What was said with a memory is kept.", "agent.chat()"));
   }
 

@@ -331,6 +331,8 @@ export type ToKernel =
   // Words that were chosen, or text that the kernel reads as what was asked for.
   | { type: "answer"; view: string; question: string; value: string }
   | { type: "sessions"; view: string; ask: Ask & { by: string } }
+  // A chat in that session, below.
+  | { type: "talk"; view: string; session: string }
   | { type: "chat"; view: string; ask: ChatAsk & { by: string } };
 
 /** `now` is the kernel's clock; with it, elapsed times are right on a page whose clock differs. */
@@ -339,7 +341,7 @@ export type FromKernel = { now?: number } & (
   | { type: "patch"; views: Record<string, Patch> }
   | { type: "details"; view: string; node: string; seq: number | null; details: Details }
   | { type: "moment"; view: string; seq: number; data: Past | null }
-  // The run that was asked for is shown in a slot of its own.
+  // The run or the chat that was asked for is shown in a slot of its own.
   | { type: "forked"; view: string; fork: string }
   // What was asked for cannot be done, and why; with a question, an answer to it does not fit.
   | { type: "refused"; view: string; question?: string; message: string }

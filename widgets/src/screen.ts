@@ -26,7 +26,7 @@ export class Screen {
   readonly #followed = new Map<string, Followed>();
   readonly #mounts = new WeakMap<Element, Mount>();
   readonly #changed = new Set<Mount>();
-  /** Views of which a fork was asked for here, and forks whose slots are on their way. */
+  /** Views of which a fork or a chat was asked for here, and those whose slots are on their way. */
   readonly #forking = new Set<string>();
   readonly #awaited = new Set<string>();
   #skew = 0;
@@ -114,8 +114,9 @@ export class Screen {
       stop: () => this.#send({ type: "stop", view: id }),
       inspect: (node, seq) => this.#send({ type: "inspect", view: id, node, ...(seq === undefined ? {} : { seq }) }),
       moment: (seq) => this.#send({ type: "moment", view: id, seq }),
-      fork: (from) => this.#fork(id, from),
+      fork: (from) => this.#await({ type: "fork", view: id, ...(typeof from === "number" ? { seq: from } : from) }),
       ask: (ask) => this.#send({ type: "sessions", view: id, ask }),
+      chat: (session) => this.#await({ type: "talk", view: id, session }),
       talk: (ask) => this.#send({ type: "chat", view: id, ask }),
       answer: (question, value) => this.#send({ type: "answer", view: id, question, value }),
       now: () => Date.now() / 1000 - this.#skew,
@@ -132,13 +133,20 @@ export class Screen {
     else if (message.type === "closed") this.#reopen(message.view);
     else if (message.type === "patch") for (const [id, patch] of Object.entries(message.views)) this.#apply(id, patch);
     else for (const { view } of this.#followed.get(message.view)?.mounts ?? []) if (view) answer(view, message);
-    // The reader who asked for a run is shown where it is; those at other pages are left where they are.
-    if (message.type === "forked" && this.#forking.delete(message.view)) this.#awaited.add(message.fork);
+    // The reader who asked for something is shown where it is; those at other pages are left where they are.
+    if (message.type === "forked" && this.#forking.delete(message.view)) this.#bring(message.fork);
   }
 
-  #fork(id: string, from: Parameters<Host["fork"]>[0]): void {
-    this.#forking.add(id);
-    this.#send({ type: "fork", view: id, ...(typeof from === "number" ? { seq: from } : from) });
+  /** Ask for something that gets a slot of its own. */
+  #await(message: ToKernel): void {
+    this.#forking.add(message.view);
+    this.#send(message);
+  }
+
+  #bring(id: string): void {
+    const shown = [...(this.#followed.get(id)?.mounts ?? [])].find((mount) => mount.isShown);
+    if (shown) shown.slot.scrollIntoView({ block: "nearest" });
+    else this.#awaited.add(id);
   }
 
   #load({ view, data, seq }: Extract<FromKernel, { type: "snapshot" }>): void {

@@ -28,6 +28,7 @@ export class SessionsView implements View<SessionsSnapshot> {
   readonly #list: SessionList;
   readonly #name = html("h2", { class: "cut" });
   readonly #spent = html("span", { class: "soft spent" });
+  readonly #chat: HTMLButtonElement;
   readonly #tree = new BranchTree((branch, message) => this.#chooseSpot({ branch, message }));
   readonly #place: PlacePanel;
   readonly #table = html("tbody");
@@ -49,7 +50,8 @@ export class SessionsView implements View<SessionsSnapshot> {
       onCheckpoint: (name) => this.#ask({ ask: "checkpoint", session: this.#session, name }),
       unused: (session) => unused(session, this.#state.rows),
     });
-    const head = html("header", { class: "row wrap sb-head" }, this.#name, this.#spent);
+    this.#chat = html("button", { type: "button", onclick: () => host.chat(this.#session) }, "Open chat");
+    const head = html("header", { class: "row wrap sb-head" }, this.#name, this.#spent, html("span", { class: "grow" }), this.#chat);
     const main = html("div", { class: "main-pane" }, head, this.#tree.root, this.#place.root, branchTable(this.#table));
     this.#panes.append(this.#list.root, main);
     this.root.append(this.#panes, this.#empty);
@@ -92,8 +94,13 @@ export class SessionsView implements View<SessionsSnapshot> {
     else if (answer.said === "done") this.#done(answer.ask, answer.session);
   }
 
+  forked(refusal?: string): void {
+    if (refusal !== undefined) this.#place.refused(refusal, null);
+  }
+
   close(): void {
     this.#place.close();
+    this.#chat.hidden = true;
     this.root.prepend(kernelGone("These are the sessions as last seen. What is kept is safe.", "quire.views.sessions()"));
   }
 
@@ -140,6 +147,7 @@ export class SessionsView implements View<SessionsSnapshot> {
     this.#shown = tree;
     say(this.#name, tree.session);
     say(this.#spent, spent(tree));
+    this.#chat.hidden = !tree.chat;
     this.#tree.show(tree);
     const isThere = tree.branches.some(({ branch, last }) => branch === this.#chosen?.branch && this.#chosen.message <= last);
     if (this.#follows || !isThere) this.#chosen = newestOf(tree);

@@ -23,7 +23,7 @@ export interface View<State> {
   inspect?(details: Details, seq: number | null): void;
   /** What was asked for with `moment`. */
   moment?(seq: number, past: Past): void;
-  /** What was asked for with `fork` is there, or cannot be, and why. */
+  /** What was asked for with `fork` or `chat` is there, or cannot be, and why. */
   forked?(refusal?: string): void;
   /** The answer to something that was asked for with `ask`, by this view or by another one. */
   hear?(said: Answer): void;
@@ -46,6 +46,8 @@ export interface Host {
   fork(from: number | { node: string; output: string }): void;
   /** Something about sessions. */
   ask(ask: Ask & { by: string }): void;
+  /** A chat in a session. */
+  chat(session: string): void;
   /** Something in a chat. */
   talk(ask: ChatAsk & { by: string }): void;
   /** The answer to a question of the run. */

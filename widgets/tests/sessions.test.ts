@@ -99,6 +99,18 @@ test("names are found at once, what was said when the kernel has looked", async 
   expect(shown()).toEqual(["trip", "notes"]);
 });
 
+test("a chat is opened where the agent is", async () => {
+  await show({ tree: tree({ chat: true }) });
+  named("Open chat").click();
+  expect(page.model.sent.at(-1)).toEqual({ type: "talk", view: "a", session: "trip" });
+  page.model.tell({ type: "refused", view: "a", message: "Nobody here goes on." });
+  await settled();
+  expect(find("[role=alert].told").textContent).toBe("Nobody here goes on.");
+  click(document.querySelectorAll(".sess")[1]!);
+  await answer({ said: "tree", tree: tree({ session: "notes" }) });
+  expect(named("Open chat").hidden).toBe(true);
+});
+
 test("another session is asked for once it is chosen, and its newest place is looked at", async () => {
   await show();
   click(document.querySelectorAll(".sess")[1]!);

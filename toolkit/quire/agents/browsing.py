@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from quire.agents.sessions import follow, names, readable
-from quire.core.errors import UnknownCheckpoint
+from quire.core.errors import SessionError, UnknownCheckpoint
 from quire.run import bridge
+from quire.run.definitions import named
 from quire.views import browsing
 from quire.views.browsing import PlaceDetails, SessionRow, SessionsSnapshot, Tree
 from quire.views.session import Place, SessionFold
 
 if TYPE_CHECKING:
+    from quire.agents.chat import Chat
     from quire.agents.memory import Memory
 
 __all__ = ["Browser"]
 
 _AT_ONCE = 16
 """Sessions that are read at the same time: stores are slow to begin with an answer, and most have some threads."""
+
+
+@runtime_checkable
+class _Talker(Protocol):
+    """An agent, which itself knows what remembers."""
+
+    input: Any
+    memory: Memory | None
+
+    def chat(self, session: str | None = None) -> Chat: ...
 
 
 class Browser:
@@ -59,7 +71,7 @@ class Browser:
 
     async def _whole(self) -> SessionsSnapshot:
         rows = await self.rows()
-        first = browsing.tree(self._folds[rows[0]["session"]]) if rows else None
+        first = self._tree(self._folds[rows[0]["session"]]) if rows else None
         return SessionsSnapshot(kind="sessions", only=self.only, rows=rows, tree=first)
 
     async def rows(self) -> list[SessionRow]:
@@ -80,9 +92,14 @@ class Browser:
 
     async def tree(self, session: str) -> Tree:
         """Return the branches of a session."""
-        tree = browsing.tree(await self._read(session))
+        tree = self._tree(await self._read(session))
         # Who has been deleted since does not go on from anywhere.
         tree["forks"] = [fork for fork in tree["forks"] if (await self._read(fork["name"])).events]
+        return tree
+
+    def _tree(self, fold: SessionFold) -> Tree:
+        tree = browsing.tree(fold)
+        tree["chat"] = self._talker(fold) is not None
         return tree
 
     async def place(self, session: str, branch: str, message: int) -> PlaceDetails | None:
@@ -132,6 +149,26 @@ class Browser:
             SessionError: there is a session of that name already, or no such message any more.
         """
         await self._memory.fork(session, into.strip(), at=await self._place(session, branch, message))
+
+    async def chat(self, session: str) -> Chat:
+        """Return a chat with the agent that answered last, if it was defined in this kernel and remembers here.
+
+        Raises:
+            SessionError: it is not here.
+        """
+        fold = await self._read(session)
+        talker = self._talker(fold)
+        if talker is None:
+            message = f"Nobody here goes on with session {session!r}."
+            raise SessionError(message, remedy="Define its agent in this notebook again, with this memory.")
+        return talker.chat(session)
+
+    def _talker(self, fold: SessionFold) -> _Talker | None:
+        turns = fold.line().turns
+        found = named(turns[-1][1].agent) if turns else None
+        if not isinstance(found, _Talker) or found.input is not str or found.memory is None:
+            return None
+        return found if found.memory.store is self._memory.store else None
 
     async def checkpoint(self, session: str, name: str) -> None:
         """Give the place where a session is now a name, as `Memory.checkpoint` does."""

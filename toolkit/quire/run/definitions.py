@@ -17,7 +17,7 @@ from quire.run import bridge
 from quire.run.naming import Place
 from quire.run.runnable import Runnable
 
-__all__ = ["Caller", "define", "function_key", "latest", "place_key", "uses"]
+__all__ = ["Caller", "define", "function_key", "latest", "named", "place_key", "uses"]
 
 
 class Caller(Protocol):
@@ -87,6 +87,11 @@ def latest(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
         successor = successor.successor
     runnable.successor = successor  # what came in between may go
     return successor
+
+
+def named(name: str) -> Runnable[Any, Any] | None:
+    """Return what was defined last under that name at the top level of the notebook, if it is still there."""
+    return _known.get(f"__main__:{name}")
 
 
 def uses(caller: Caller, runnables: Iterable[Runnable[Any, Any]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from quire.core.events import Continued, Remembered
 from quire.core.messages import File, Message
@@ -106,6 +106,8 @@ class Tree(TypedDict):
     """In the order in which they began."""
     checkpoints: list[Mark]
     forks: list[Mark]
+    chat: NotRequired[bool]
+    """Whether the agent that answered last is here, to be talked with."""
 
 
 class PlaceDetails(TypedDict):
