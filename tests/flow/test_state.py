@@ -5,7 +5,7 @@ import gc
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 import quire
 from quire import Agent, Process, Retry, State, Step, Tool, errors
@@ -592,6 +592,44 @@ def test_a_reducer_that_gives_something_else_is_found_out():
 
     with pytest.raises(errors.StateError, match="odd of `n` gave 'no number'"):
         work.with_state(Odd).execute_sync(1)
+
+
+def test_what_a_reducer_refuses_is_the_error_of_the_step_that_writes_it():
+    def only_more(old: int, new: int) -> int:
+        if new < old:
+            raise ValueError("less")
+        return new
+
+    class Meter(State):
+        read: Annotated[int, only_more] = 5
+
+    @Step
+    def work(n: int) -> int:
+        Meter.write(read=n)
+        return n
+
+    run = work.with_state(Meter).start(3)
+    with pytest.raises(ValueError, match="less") as caught:
+        run.wait()
+    assert "in only_more of `read` of Meter, with 5 and 3" in caught.value.__notes__
+    assert run.state.read == 5
+    assert done(work, 7, Meter).state.read == 7
+
+
+@pytest.mark.parametrize(("channel", "told"), [("level", "takes int, not 12"), ("total", "gave 12")])
+def test_what_a_channel_may_hold_is_limited_as_in_any_model(channel, told):
+    class Tank(State):
+        level: Annotated[int, Field(le=10)] = 0
+        total: Annotated[int, add, Field(le=10)] = 0
+
+    @Step
+    def fill(n: int) -> int:
+        Tank.write(**{channel: n})
+        return n
+
+    assert getattr(done(fill, 10, Tank).state, channel) == 10
+    with pytest.raises(errors.StateError, match=rf"{told}(.|\n)*less than or equal to 10"):
+        done(fill, 12, Tank)
 
 
 def test_a_state_whose_class_is_not_here_is_named():

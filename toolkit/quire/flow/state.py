@@ -26,7 +26,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -98,6 +98,8 @@ class _Channel:
     reducer: Callable[[Any, Any], Any] | None
     word: str
     """The reducer's name, as the log has it."""
+    surely_fits: bool
+    """Whether what becomes of two writes is always what the channel holds."""
 
 
 class State(BaseModel):
@@ -193,6 +195,10 @@ class State(BaseModel):
         if scope.over:
             message = f"This step has ended, so it cannot write to {cls.__name__} any more."
             raise StateError(message, remedy="Write before the step returns.")
+        # What a reducer of the user's own refuses is this step's error, and not that of whoever reads it next.
+        doubtful = [write for write in writes if not cls._channels()[write.channel].surely_fits]
+        if doubtful:
+            cls.merged(scope.now().values(cls.__name__, cls.merged), doubtful)
         scope.write(writes)
 
     @classmethod
@@ -291,8 +297,12 @@ def _read(kind: Any, write: Write | Wrote, state: str) -> Any:
 
 
 def _reduced(channel: _Channel, old: Any, new: Any, write: Write | Wrote) -> Any:
-    merged = channel.reducer(old, new) if channel.reducer is not None else new
-    if channel.reducer in _OURS or isinstance(channel.reducer, latest):
+    try:
+        merged = channel.reducer(old, new) if channel.reducer is not None else new
+    except Exception as error:
+        error.add_note(f"in {channel.word} of `{write.channel}` of {write.state}, with {old!r} and {new!r}")
+        raise
+    if channel.surely_fits:
         return merged
     try:
         return adapter(channel.kind).validate_python(merged)
@@ -314,12 +324,19 @@ def _channel(state: str, name: str, info: FieldInfo) -> _Channel:
     if len(found) > 1:
         message = f"{where} has {len(found)} reducers: {', '.join(map(_word, found))}."
         raise DefinitionError(message, remedy="One says how two writes become one.")
-    kind = info.annotation
+    holds, limits = info.annotation, tuple(filter(_is_pydantics, info.metadata))
+    kind: Any = Annotated[(holds, *limits)] if limits else holds
     if not found:
-        return _Channel(kind=kind, written=kind, reducer=None, word=LAST)
+        return _Channel(kind=kind, written=kind, reducer=None, word=LAST, surely_fits=True)
     reducer = found[0]
-    _check_reducer(reducer, kind, where)
-    return _Channel(kind=kind, written=_second(reducer, kind), reducer=reducer, word=_word(reducer))
+    _check_reducer(reducer, holds, where)
+    return _Channel(
+        kind=kind,
+        written=_second(reducer, holds),
+        reducer=reducer,
+        word=_word(reducer),
+        surely_fits=not limits and (reducer in _OURS or isinstance(reducer, latest)),
+    )
 
 
 def _is_pydantics(extra: Any) -> bool:
