@@ -17,6 +17,7 @@ from quire import Agent, Memory, Tool, current_context, errors
 from quire.testing import ScriptedModel, ToolUse
 
 pace = 0.0
+home = asyncio.get_running_loop()
 
 def reply(request):
     said = [m.text for m in request.messages if m.role == "user"]
@@ -35,6 +36,7 @@ class Slow:
         self.script = ScriptedModel([reply] * 500)
         self.abilities = self.script.abilities
     async def ask(self, request):
+        assert asyncio.get_running_loop() is home
         async for piece in self.script.ask(request):
             yield piece
             await asyncio.sleep(pace)

@@ -18,6 +18,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from quire.core.errors import QuireError
+from quire.run.bridge import call_on
 from quire.run.run import Run, running
 from quire_widgets.chat import ChatView
 from quire_widgets.screen import Message, Screen
@@ -55,6 +56,8 @@ class Board:
         self._missed: set[str] = set()
         """Outputs that were renewed while no cell was running."""
         shell: Any = get_ipython()
+        self._home: asyncio.AbstractEventLoop = shell.kernel.io_loop.asyncio_loop
+        """Where cells run."""
         shell.events.register("pre_run_cell", self._cell_begins)
         shell.events.register("post_run_cell", self._cell_ended)
 
@@ -79,6 +82,8 @@ class Board:
 
     def _add(self, thing: Any) -> tuple[str, View]:
         name, view = secrets.token_hex(6), view_of(thing)
+        if isinstance(view, ChatView):
+            view.loop = self._home
         self.views[name] = view
         return name, view
 
@@ -176,7 +181,7 @@ class Board:
             return
 
         def begun(chat: Any) -> None:
-            self._show_below(name, chat)
+            call_on(self._home, lambda: self._show_below(name, chat))
 
         view.talk(session, begun, lambda error: self._post(type="refused", view=name, message=str(error)))
 

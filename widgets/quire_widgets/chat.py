@@ -1,6 +1,7 @@
 """A chat on a page: what was said, what is being said, and a box to say more.
 
-Everything here happens on the kernel's own loop, where the page's messages arrive.
+Everything here happens on the kernel's own loop, where cells run: the page's messages may arrive in another thread,
+whose loop ends with the page.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from quire.core.errors import QuireError
-from quire.run.bridge import running_loop
+from quire.run.bridge import call_on, running_loop
 from quire.views.chat import ChatMessage, ChatSnapshot, chat_html, chat_text, news
 
 __all__ = ["ChatView", "Chatting"]
@@ -79,6 +80,8 @@ class ChatView:
     """A chat, kept up to date while a page shows it; its still picture is renewed also without one."""
 
     def __init__(self, chat: Chatting) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where turns are taken; `None` if that is wherever they are asked for."""
         chat.catch_up()
         self._chat = chat
         self.session = chat.session
@@ -125,8 +128,11 @@ class ChatView:
         return {"seq": self._seq, **patch}
 
     def soon(self, do: Callable[[], None]) -> None:
-        """Call it at once."""
-        do()
+        """Call it where turns are taken."""
+        if self.loop is None:
+            do()
+        else:
+            call_on(self.loop, do)
 
     def still(self) -> dict[str, str]:
         """Return the picture of this moment."""
