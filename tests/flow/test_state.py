@@ -143,9 +143,11 @@ def test_a_run_without_a_state_has_none():
         ({"n": Annotated[int, append]}, "append needs a list"),
         ({"n": Annotated[list[int], merge]}, "merge needs a dict"),
         ({"n": Annotated[Quote, latest(by="when")]}, "no field 'when'"),
-        ({}, "is empty"),
+        ({}, "is empty.\n.*Each field is a channel"),
+        ({"merged": str}, "channel `merged`.\n.*something of its own"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Field name")  # pydantic warns of it before it is refused
 def test_a_state_that_cannot_work_is_refused_where_it_is_defined(body, words):
     with pytest.raises(errors.DefinitionError, match=words):
         type("Odd", (State,), {"__annotations__": body, "__module__": __name__})
@@ -411,6 +413,23 @@ def test_a_flow_inside_shares_the_state_and_one_of_another_name_is_its_own():
 @Step
 async def length(words: list[str]) -> int:
     return len(words)
+
+
+def test_two_states_of_one_name_are_not_taken_for_each_other():
+    def desk(module):
+        return type("Bench", (State,), {"__annotations__": {"n": int}, "n": 0, "__module__": module})
+
+    mine, other, again = desk("mine"), desk("other"), desk("mine")
+
+    @Step
+    def work(state: str) -> int:
+        {"other": other, "again": again}[state].write(n=1)
+        return 1
+
+    for flow in (work.with_state(mine), work.with_state(other).with_state(mine)):
+        with pytest.raises(errors.StateError, match=r"mine\.Bench, and other\.Bench has the same name"):
+            flow.execute_sync("other")
+    assert done(work, "again", mine).state.n == 1
 
 
 def test_parts_that_a_step_runs_itself_come_where_it_runs_them():

@@ -537,14 +537,15 @@ class WithState(Wrapped):
         return f"state {type(self.state).__name__}"
 
     async def _run(self, input: Any, ctx: Context) -> Any:
-        around, name = ctx.state, type(self.state).__name__
-        if around is not None and name in around.states:
+        around, kind = ctx.state, type(self.state)
+        name = kind.__name__
+        if around is not None and kind.is_among(around.states):
             return await self._inside(input, ctx)
         base = self._begin(name, ctx)
         if around is None:
-            ctx.state = Scope(ctx.span, (), Seen(None, base), frozenset((name,)))
+            ctx.state = Scope(ctx.span, (), Seen(None, base), {name: kind})
         else:
-            ctx.state = around.opened(ctx.span, name, base)
+            ctx.state = around.opened(ctx.span, kind, base)
         try:
             result = await self._inside(input, ctx)
             ctx.state.keep(ctx.log, ctx.parent)

@@ -157,7 +157,8 @@ class State(BaseModel):
         taken = [name for name in cls.model_fields if hasattr(State, name)]
         if taken or not cls.model_fields:
             message = f"{cls.__name__} cannot have a channel `{taken[0]}`." if taken else f"{cls.__name__} is empty."
-            raise DefinitionError(message, remedy="Each field is a channel: plan: str = ''")
+            renamed = f"State has that name for something of its own: {taken[0]}_: ..." if taken else None
+            raise DefinitionError(message, remedy=renamed or "Each field is a channel: plan: str = ''")
         cls._known = {name: _channel(cls.__name__, name, info) for name, info in cls.model_fields.items()}
         return cls._known
 
@@ -204,12 +205,28 @@ class State(BaseModel):
     @classmethod
     def _scope(cls) -> Scope:
         scope = current_context().state
-        if scope is None or cls.__name__ not in scope.states:
+        if scope is None or not cls.is_among(scope.states):
             message = f"There is no state {cls.__name__} in this run."
             raise StateError(message, remedy=f"Give it to what you start: flow.with_state({cls.__name__}).start(...)")
         return scope
 
     # What the run asks of it
+
+    @classmethod
+    def is_among(cls, states: Mapping[str, type[Any]]) -> bool:
+        """Whether it is one of these, or a later definition of one of these.
+
+        Raises:
+            StateError: another one has its name.
+        """
+        there = states.get(cls.__name__)
+        if there is None or there is cls:
+            return there is cls
+        if (there.__module__, there.__qualname__) == (cls.__module__, cls.__qualname__):
+            return True
+        one, other = (f"{kind.__module__}.{kind.__qualname__}" for kind in (there, cls))
+        message = f"This run has the state {one}, and {other} has the same name."
+        raise StateError(message, remedy="A run tells its states apart by name: give one of the two another.")
 
     @classmethod
     def merged(cls, values: Mapping[str, Any], writes: Iterable[Write | Wrote]) -> dict[str, Any]:

@@ -154,11 +154,11 @@ class Scope:
         "states",
     )
 
-    def __init__(self, span: str, place: tuple[int, ...], seen: Seen, states: frozenset[str]) -> None:
+    def __init__(self, span: str, place: tuple[int, ...], seen: Seen, states: Mapping[str, type[Declared]]) -> None:
         self.span = span
         self.place = place
         self.states = states
-        """The names of the states that there are."""
+        """The classes of the states that there are, by name."""
         self.over = False
         """Whether nothing is written here any more."""
         self.kept = False
@@ -207,9 +207,9 @@ class Scope:
         self._slots.append(part)
         return part
 
-    def opened(self, span: str, state: str, base: Sequence[Delta]) -> Scope:
+    def opened(self, span: str, state: type[Declared], base: Sequence[Delta]) -> Scope:
         """Return a part that has a state of its own."""
-        part = Scope(span, self.next(), self.now().and_then(base), self.states | {state})
+        part = Scope(span, self.next(), self.now().and_then(base), {**self.states, state.__name__: state})
         self._slots.append(part)
         return part
 
