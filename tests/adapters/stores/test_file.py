@@ -20,12 +20,14 @@ import pytest
 
 from quire.adapters.stores import file
 from quire.adapters.stores.file import FileStore
-from quire.core.codec import encode
+from quire.core.codec import decode, encode
 from quire.core.errors import CorruptLog, StoreError, StreamConflict
 from tests.adapters.stores.places import finished, python, said
 
 EVENTS = [said(1, "eins"), said(2, "zwei"), said(3, "größe \U0001f600 " + "x" * 50)]
 LINES = [encode(event) for event in EVENTS]
+AT_ONCE = b" \n".join(line.strip() for line in LINES) + b"\n"
+"""The lines of one append."""
 
 
 @pytest.fixture
@@ -57,7 +59,8 @@ def locked(path: Path) -> Generator[None]:
 
 async def test_a_stream_is_a_file_of_lines(store: FileStore, folder: Path):
     await store.append("runs/1", EVENTS, 0)
-    assert (folder / "runs" / "1.jsonl").read_bytes() == b"".join(LINES)
+    assert (folder / "runs" / "1.jsonl").read_bytes() == AT_ONCE
+    assert [decode(line) for line in AT_ONCE.splitlines()] == EVENTS
 
 
 async def test_who_knows_the_rest_waits_for_the_last_line_alone(store: FileStore, folder: Path):
@@ -144,7 +147,30 @@ async def test_an_only_line_torn_at_any_byte_spoils_nothing(store: FileStore, lo
         log.write_bytes(LINES[0][:cut])
         assert await store.read("runs/1") == []
         await store.append("runs/1", EVENTS, 0)
-        assert log.read_bytes() == b"".join(LINES)
+        assert log.read_bytes() == AT_ONCE
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+async def test_an_append_torn_at_any_byte_leaves_nothing_of_it(
+    store: FileStore, log: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+):
+    monkeypatch.setattr(file, "_CHUNK", chunk)
+    more = [said(4, "vier"), said(5, "fünf")]
+    whole = LINES[0] + LINES[1] + b" \n".join(encode(event).strip() for event in [EVENTS[2], *more]) + b"\n"
+    for cut in range(len(LINES[0] + LINES[1]), len(whole)):
+        log.write_bytes(whole[:cut])
+        assert await store.read("runs/1") == EVENTS[:2]
+        assert await store.read("runs/1", 1) == EVENTS[1:2]
+        await (store if cut % 2 else FileStore(store.folder)).append("runs/1", [EVENTS[2], *more], 2)
+        assert log.read_bytes() == whole
+
+
+async def test_a_first_append_that_is_torn_is_no_stream(store: FileStore, log: Path):
+    for cut in range(len(AT_ONCE)):
+        log.write_bytes(AT_ONCE[:cut])
+        assert (await store.read("runs/1"), await store.streams()) == ([], [])
+    log.write_bytes(AT_ONCE)
+    assert await store.streams() == ["runs/1"]
 
 
 async def test_a_stream_whose_only_line_is_torn_is_not_listed(store: FileStore, log: Path):
@@ -276,7 +302,7 @@ async def test_a_full_disk(store: FileStore, log: Path):
 READ_ONLY = """
 import asyncio, os, sys
 from quire.adapters.stores.file import FileStore
-from quire.core.codec import encode
+from quire.core.codec import decode, encode
 from tests.adapters.stores.places import said
 
 async def attempt(work):
@@ -350,7 +376,7 @@ async def test_a_file_deleted_while_its_writer_waits_is_not_written_into(store: 
         await asyncio.sleep(0.05)
         log.unlink()
     await append
-    assert log.read_bytes() == b"".join(LINES)
+    assert log.read_bytes() == AT_ONCE
 
 
 async def test_what_was_cancelled_before_its_turn_is_not_written(store: FileStore, log: Path):

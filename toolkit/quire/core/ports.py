@@ -185,7 +185,7 @@ class Store(Protocol):
     """
 
     async def append(self, stream: str, events: Sequence[Event], expected: int) -> None:
-        """Add events at the end; raise `StreamConflict` if the stream is not `expected` events long."""
+        """Add events at the end, all or none; raise `StreamConflict` if the stream is not `expected` events long."""
         ...
 
     async def read(self, stream: str, after: int = 0) -> list[Event]:

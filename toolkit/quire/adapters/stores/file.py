@@ -1,8 +1,9 @@
 """Logs as files of JSON lines, one a stream, that outlive the process: kill it at any moment.
 
-Appending locks the file (`flock`), so processes may share a folder. A line without its newline was cut off by a crash:
-readers pass over it and the next append removes it. What a crash of the machine itself may take are the last seconds,
-which the operating system had not put on the disk yet.
+Appending locks the file (`flock`), so processes may share a folder. A line with a space at its end belongs together
+with the next one: they were appended at once. What a crash has cut off, a line without its newline or lines whose
+company did not arrive, readers pass over, and the next append removes it. What a crash of the machine itself may take
+are the last seconds, which the operating system had not put on the disk yet.
 
 For Linux and macOS; Windows has no `fcntl`.
 """
@@ -35,6 +36,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _MAKE_ROOM = "Make room on its disk, or set QUIRE_HOME to a folder on another; what was there before is there."
 
 _ENDING = ".jsonl"
+_MORE = b" \n"
+"""Ends a line that is nothing without the next; to JSON the space means nothing."""
 _CHUNK = 1 << 20
 _REMEMBERED = 4096
 """Streams whose length is known without counting, at most: a server appends to a new one with every run."""
@@ -45,8 +48,8 @@ class FileStore:
 
     The folder is made by the first append, with a `.gitignore` that keeps it out of the repository around it.
     The disk is used in a thread of the store's own, one request after the other. An append whose task is cancelled
-    while it is being written is written nevertheless. Several events of one append are one write: a crash in the
-    middle of it leaves the first of them, never a part of one.
+    while it is being written is written nevertheless. Several events of one append are there together: a crash in the
+    middle of it leaves none of them.
 
     Example:
         >>> import asyncio, tempfile
@@ -105,7 +108,7 @@ class FileStore:
 
     def _append(self, stream: str, path: Path, events: Sequence[Event], expected: int) -> None:
         encoded = [encode(event) for event in events]
-        lines = b"".join(encoded)
+        lines = b"".join(encoded).replace(b"\n", _MORE, len(encoded) - 1)
         new = bool(events) and expected == 0
         with _explained(path, "written"), self._alone_with(path, new=new) as file:
             end, there = self._measured(stream, file)
@@ -182,12 +185,25 @@ def _stamp(seen: os.stat_result) -> tuple[int, int, int]:
 
 
 def _counted(file: int, size: int) -> tuple[int, int]:
+    """Return where the last append ends that is there as a whole, and how many lines come before that."""
     position = end = count = 0
+    rest = b""
     while position < size and (chunk := os.pread(file, min(_CHUNK, size - position), position)):
-        count += chunk.count(b"\n")
-        end = max(end, position + chunk.rfind(b"\n") + 1) if b"\n" in chunk else end
         position += len(chunk)
+        text = rest + chunk
+        whole = _whole(text)
+        count += text.count(b"\n", 0, whole)
+        end += whole
+        rest = text[whole:]
     return end, count
+
+
+def _whole(text: bytes) -> int:
+    """Return how much of a text is appends that are there as a whole."""
+    end = text.rfind(b"\n")
+    while end > 0 and text.startswith(_MORE, end - 1):
+        end = text.rfind(b"\n", 0, end)
+    return end + 1
 
 
 def _write(file: int, path: Path, lines: bytes, end: int) -> None:
@@ -212,8 +228,8 @@ def _read(path: Path, after: int, tail: _Tail | None) -> list[Event]:
             text, passed = _text(path, after, tail)
         except FileNotFoundError:
             return []
-    *lines, _torn = text.split(b"\n")
-    return events_of(lines[after - passed :], after, partial(_corrupt, path))
+    lines = text[: _whole(text)].split(b"\n")
+    return events_of(lines[after - passed : -1], after, partial(_corrupt, path))
 
 
 def _text(path: Path, after: int, tail: _Tail | None) -> tuple[bytes, int]:
@@ -260,7 +276,7 @@ def _holds_any(entry: os.DirEntry[str]) -> bool:
     """Whether it holds an event: its writer may have been killed in the middle of the first."""
     try:
         with Path(entry).open("rb") as file:
-            return file.readline().endswith(b"\n")
+            return any(line.endswith(b"\n") and not line.endswith(_MORE) for line in file)
     except FileNotFoundError:  # deleted since
         return False
     except OSError:  # whoever reads it is told why not
