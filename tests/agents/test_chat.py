@@ -281,6 +281,7 @@ async def test_checkpoints_are_marks_and_can_be_gone_back_to(memory):
     await chat.send("a")
     await chat.checkpoint(" outline ")
     await chat.send("b")
+    assert "  A\ncheckpoint outline\nyou" in str(chat)
     assert [message.get("marks") for message in chat.snapshot()["messages"]] == [None, ["outline"], None, None]
     await chat.restore("outline")
     assert said(chat) == ["you: a", "guide: A"]

@@ -144,6 +144,7 @@ async def test_checkpoints_come_and_are_restored(memory):
     await page.say("a")
     await page.ask(ask="checkpoint", name="here")
     await page.until(lambda: any(m.get("marks") == ["here"] for m in page.messages.values()))
+    assert "<p>checkpoint <b>here</b></p>" in page.view.still()["text/html"]
     await page.say("b")
     await page.ask(ask="restore", name="here")
     await page.until(lambda: len(page.messages) == 2)

@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from quire.core.errors import QuireError
 from quire.run.bridge import call_on, running_loop
-from quire.views.chat import ChatMessage, ChatSnapshot, chat_html, chat_text, news
+from quire.views.chat import ChatSnapshot, chat_html, chat_text, news
+from quire.views.shapes import Message
 
 __all__ = ["ChatView", "Chatting"]
 
@@ -227,7 +228,7 @@ def _difference(before: ChatSnapshot, now: ChatSnapshot) -> dict[str, Any]:
     return patch
 
 
-def _shared(old: Sequence[ChatMessage], new: Sequence[ChatMessage]) -> int:
+def _shared(old: Sequence[Message], new: Sequence[Message]) -> int:
     """Count the messages that both begin with, also if those have changed."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((at for at, (was, now) in pairs if was["id"] != now["id"]), min(len(old), len(new)))

@@ -47,7 +47,7 @@ export class ChatView implements View<ChatState> {
     this.#host = host;
     this.#conversation = new Conversation({ beside: (message) => this.#editOf(message), after: (message) => this.#marksOf(message) });
     this.#questions = new Questions((question, value) => host.answer(question, value));
-    this.#box = new MessageBox({ onSend: (text) => this.#ask({ ask: "send", text }), onStop: () => host.stop() });
+    this.#box = new MessageBox({ onSend: (text) => this.#say(text), onStop: () => host.stop() });
     const stat = (label: string, value: HTMLElement) => html("div", { class: "stat" }, html("dt", {}, label), value);
     const figures = [stat("tokens", this.#tokens), stat("cost", this.#cost)];
     const head = cardHead([this.#title, this.#status, this.#tag], [html("span", {}, "agent"), this.#about, this.#session], figures);
@@ -171,6 +171,11 @@ export class ChatView implements View<ChatState> {
       set(restore, { "aria-label": `Restore ${name}` });
       return html("div", { class: "row mark" }, icon("mark"), html("span", { class: "cut" }, html("span", { class: "soft" }, "checkpoint "), html("b", {}, name)), restore);
     });
+  }
+
+  #say(text: string): void {
+    this.#conversation.toEnd();
+    this.#ask({ ask: "send", text });
   }
 
   #ask(ask: ChatAsk): void {

@@ -92,6 +92,12 @@ export class Conversation {
     if (this.#following && !this.root.hidden) this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
+  /** Go to the end, and stay there. */
+  toEnd(): void {
+    this.#following = true;
+    this.follow();
+  }
+
   /** True if more than text was added to a known message. */
   #paint(id: string): boolean {
     const message = this.#messages.get(id);

@@ -24,9 +24,10 @@ from quire.run import bridge, runtime
 from quire.run.definitions import latest
 from quire.run.run import Run, check_session
 from quire.views import chat as views
-from quire.views.chat import ChatMessage, ChatSnapshot
+from quire.views.chat import ChatSnapshot
 from quire.views.live import RunFold
 from quire.views.session import Place, SessionFold
+from quire.views.shapes import Message
 
 if TYPE_CHECKING:
     from quire.agents.agent import Agent
@@ -86,14 +87,14 @@ class Chat:
         self._turn: _Turn | None = None
         self._held = False
         self._kept: tuple[Store | None, SessionFold] = (None, SessionFold(self.session))
-        self._messages: list[ChatMessage] = []
+        self._messages: list[Message] = []
         self._turns: list[Place] = []
         """The place right before each turn on the branch that goes on."""
         self._numbers: dict[str, int] = {}
         """Of the turns, by the id of their first message."""
-        self._told: dict[tuple[str, str], list[ChatMessage]] = {}
+        self._told: dict[tuple[str, str], list[Message]] = {}
         """How the turns that were taken here were told by their runs, by run and span."""
-        self._read: dict[tuple[str, str], list[ChatMessage]] = {}
+        self._read: dict[tuple[str, str], list[Message]] = {}
         """The other turns, likewise."""
         self._followers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -343,12 +344,12 @@ class Chat:
         self._told[turn.run.id, root] = views.live(turn.run.id, turn.fold.snapshot())
         self._turn = None
 
-    def _known(self, event: Remembered) -> list[ChatMessage]:
+    def _known(self, event: Remembered) -> list[Message]:
         key = (event.run, event.span)
         if key not in self._read:
             self._read[key] = views.turn(event, data=self.agent.output is not str)
         return self._read[key]
 
-    def _unkept(self) -> list[ChatMessage]:
+    def _unkept(self) -> list[Message]:
         turn = self._turn
         return [] if turn is None else views.live(turn.run.id, turn.fold.snapshot())

@@ -7,7 +7,7 @@ The turn that is going on is told by its run, and looks the same.
 from __future__ import annotations
 
 import json
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Literal, TypedDict
 
 from quire.core.events import Remembered
 from quire.core.messages import File, Text, Thought, ToolCall, ToolResult
@@ -33,7 +33,6 @@ from quire.views.talk import pretty
 
 __all__ = [
     "ChatHead",
-    "ChatMessage",
     "ChatSnapshot",
     "chat_html",
     "chat_text",
@@ -44,15 +43,6 @@ __all__ = [
     "turn",
     "with_marks",
 ]
-
-
-class ChatMessage(Message):
-    """One bubble of a chat."""
-
-    edit: NotRequired[bool]
-    """Whether the person can say it in other words."""
-    marks: NotRequired[list[str]]
-    """The checkpoints right after it."""
 
 
 class ChatHead(TypedDict):
@@ -84,13 +74,13 @@ class ChatSnapshot(TypedDict):
 
     kind: Literal["chat"]
     head: ChatHead
-    messages: list[ChatMessage]
+    messages: list[Message]
 
 
 # What was said
 
 
-def turn(event: Remembered, *, data: bool = False) -> list[ChatMessage]:
+def turn(event: Remembered, *, data: bool = False) -> list[Message]:
     """Return a turn as its session keeps it; with `data`, the reply is shown as data if it is some.
 
     Example:
@@ -160,9 +150,9 @@ def _return(part: ToolResult, parts: list[Part], album: Album) -> None:
             return
 
 
-def _bubble(event: Remembered, role: Literal["you", "agent"], parts: list[Part]) -> ChatMessage:
+def _bubble(event: Remembered, role: Literal["you", "agent"], parts: list[Part]) -> Message:
     answers = role == "agent"
-    return ChatMessage(
+    return Message(
         id=f"{event.run}/{event.span}/{role}", sender=event.agent if answers else "you",
         role="agent" if answers else "person", note="agent" if answers else "person", at=None,
         tokens=event.usage.output_tokens if answers and event.usage else None, writing=False,
@@ -170,7 +160,7 @@ def _bubble(event: Remembered, role: Literal["you", "agent"], parts: list[Part])
     )  # fmt: skip
 
 
-def live(run: str, shown: RunSnapshot) -> list[ChatMessage]:
+def live(run: str, shown: RunSnapshot) -> list[Message]:
     """Return a turn as its run tells it, and as it stays; what went wrong with it is said by the head."""
     over = shown["head"]["error"] is not None
     told = [message for message in shown["messages"] if message["parts"] or message["writing"]]
@@ -180,13 +170,13 @@ def live(run: str, shown: RunSnapshot) -> list[ChatMessage]:
     return messages
 
 
-def _copied(run: str, message: Message, error: str | None) -> ChatMessage:
-    copied = cast("ChatMessage", message.copy())
+def _copied(run: str, message: Message, error: str | None) -> Message:
+    copied = message.copy()
     copied.update(id=f"{run}/{message['id']}", at=None, error=error, parts=[part.copy() for part in message["parts"]])
     return copied
 
 
-def with_marks(message: ChatMessage, names: list[str]) -> ChatMessage:
+def with_marks(message: Message, names: list[str]) -> Message:
     """Return a message with the checkpoints that are right after it."""
     marked = message.copy()
     marked["marks"] = names
@@ -237,7 +227,7 @@ def head_of(name: str, model: str, fold: SessionFold, turn: RunSnapshot | None) 
 # What is new
 
 
-def news(before: ChatMessage, now: ChatMessage) -> list[ChatMessage | Append] | None:
+def news(before: Message, now: Message) -> list[Message | Append] | None:
     """Return what a page has to be told that shows a message as it was before; `None` if nothing is new.
 
     Example:
@@ -253,7 +243,7 @@ def news(before: ChatMessage, now: ChatMessage) -> list[ChatMessage | Append] | 
         return None
     if {**before, "parts": []} != {**now, "parts": []} or len(before["parts"]) != len(now["parts"]):
         return [now]
-    appended: list[ChatMessage | Append] = []
+    appended: list[Message | Append] = []
     for at, (old, new) in enumerate(zip(before["parts"], now["parts"], strict=True)):
         if old == new:
             continue
@@ -288,7 +278,7 @@ def chat_html(shown: ChatSnapshot) -> str:
     line = f"<p><b>{safe(head['name'])}</b> {safe(', '.join(_told(head)))}</p>"
     some = shown["messages"]
     said = drawing.conversation_html(head, some) if some else "<p>Nothing has been said yet.</p>"
-    return "\n".join([line, said, *(f"<p>{safe(text)}</p>" for text in _trouble(head))])
+    return "\n".join([line, said, *(f"<p>{safe(text).replace(chr(10), '<br>')}</p>" for text in _trouble(head))])
 
 
 def _told(head: ChatHead) -> list[str]:

@@ -185,7 +185,8 @@ def _message_html(message: Message) -> str:
     parts += [_part_html(part) for part in message["parts"]]
     if message["error"]:
         parts.append(f"<p><b>failed</b> {safe(message['error'])}</p>")
-    return "\n".join(["<article>", *parts, "</article>"])
+    marks = [f"<p>checkpoint <b>{safe(name)}</b></p>" for name in message.get("marks", ())]
+    return "\n".join(["<article>", *parts, "</article>", *marks])
 
 
 def _part_html(part: Part) -> str:

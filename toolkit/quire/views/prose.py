@@ -370,6 +370,8 @@ def _message_text(message: Message, cut: int | None) -> Iterator[str]:
         yield _indented(_part_text(part, cut))
     if message["error"]:
         yield _indented(f"failed: {_shortened(message['error'], cut)}")
+    for name in message.get("marks", ()):
+        yield f"checkpoint {one_line(name)}"
 
 
 def about(message: Message) -> list[str]:

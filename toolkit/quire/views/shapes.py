@@ -305,6 +305,10 @@ class Message(TypedDict):
     simulated: bool
     error: str | None
     parts: list[Part]
+    edit: NotRequired[bool]
+    """In a chat: whether the person can say it in other words."""
+    marks: NotRequired[list[str]]
+    """In a chat: the checkpoints right after it."""
 
 
 class Append(TypedDict):
