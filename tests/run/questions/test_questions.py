@@ -141,7 +141,7 @@ async def test_a_question_has_words(question):
         await ask.execute(1)
 
 
-@pytest.mark.parametrize("how", [{"output": Handle}, {"timeout": 0}, {"timeout": "soon"}])
+@pytest.mark.parametrize("how", [{"output": Handle}, {"output": ["a", "b"]}, {"timeout": 0}, {"timeout": "soon"}])
 async def test_what_nobody_could_answer_is_not_asked(how):
     with pytest.raises(errors.DefinitionError):
         await asking(**how).execute(1)
@@ -159,6 +159,15 @@ async def test_a_question_is_answered_once():
     assert await run == "True"
     with pytest.raises(errors.AnswerRefused, match="not open"):
         run.answer(question, False)
+
+
+@pytest.mark.parametrize("said", [(), ("one", "two", "three")])
+async def test_an_answer_is_one_thing(said):
+    run = asking().start(1, attended=True)
+    await until_asked(run)
+    with pytest.raises(errors.AnswerRefused, match="takes an answer, or a question and its answer"):
+        run.answer(*said)
+    await run.cancel()
 
 
 async def test_who_has_several_questions_says_which():
@@ -468,6 +477,17 @@ async def test_a_fan_out_asks_for_each_item():
     for number, question in enumerate(reversed(run.questions)):
         run.answer(question, number * 10)
     assert await run == [21, 12, 3]
+
+
+async def test_a_question_is_not_collected_as_the_error_of_an_item():
+    flow = Process.for_each(asks("work"), on_error="collect", max_parallel=1)
+    run = flow.start([1, 2])
+    for number in (5, 6):
+        with pytest.raises(errors.Unanswered):
+            await run
+        quire.load(run.id).answer(number)
+        run = flow.resume(run.id)
+    assert await run == [6, 8]
 
 
 @pytest.mark.may_block

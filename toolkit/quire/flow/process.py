@@ -291,7 +291,8 @@ class Process(Flow):
     ) -> Each:
         """Run a step for each item of the input, or of its field `over`; gives a list in the same order.
 
-        `max_parallel` bounds how many are in work; `on_error="collect"` leaves an item's error in its place.
+        `max_parallel` bounds how many are in work. `on_error="collect"` leaves an item's error in its place; only
+        `quire.errors.Stop`, such as that nobody is there to answer a question, still ends the run.
         """
         return Each(step, over=over, max_parallel=max_parallel, on_error=on_error, input=input, name=name)
 

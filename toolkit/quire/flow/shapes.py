@@ -22,7 +22,7 @@ from typing import Any, Literal, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from quire.core.errors import AllFailed, DefinitionError, LoopExhausted, RegistrationError
+from quire.core.errors import AllFailed, DefinitionError, LoopExhausted, RegistrationError, Stop
 from quire.core.events import Spread
 from quire.core.schema import checked, type_name
 from quire.flow.compose import Composable, forecast_of, innermost
@@ -235,7 +235,9 @@ class _FanOut:
         return self.taken - 1, item
 
     def _lose(self, index: int, error: BaseException) -> None:
-        if self.each.on_error == "collect" and isinstance(error, (Exception, asyncio.CancelledError)):
+        # A question that nobody has answered is no result: the run ends, and goes on when somebody has.
+        collected = isinstance(error, (Exception, asyncio.CancelledError)) and not isinstance(error, Stop)
+        if self.each.on_error == "collect" and collected:
             self.results[index] = error
         else:
             self._fail(error, f"item {index} failed")

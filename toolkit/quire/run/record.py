@@ -130,6 +130,9 @@ class Record:
             >>> publish.resume(run.id).wait()
             'published bees'
         """
+        if len(said) not in (1, 2):
+            message = f"answer() takes an answer, or a question and its answer, not {len(said)} things."
+            raise AnswerRefused(message, remedy='run.answer("yes"), or run.answer(run.questions[0], "yes")')
         question, value = said if len(said) == 2 else (None, *said)  # noqa: PLR2004
         desk = desks.get(self.id)
         if desk is not None:

@@ -28,7 +28,10 @@ def answer_ahead(run: str, question: str | Question | None, value: object, by: s
 
 async def _answer(store: Store, run: str, question: str | Question | None, value: object, by: str) -> Sequence[Event]:
     past = await store.read(f"runs/{run}")
-    check_free(run, past)
+    try:
+        check_free(run, past)
+    except StreamConflict as busy:
+        raise StreamConflict(busy.what, remedy="It waits for its answers there: give them in that process.") from None
     fold = RunFold()
     for event in past:
         fold.apply(event)

@@ -83,16 +83,23 @@ class Form:
         }
 
 
+_VALUES = (str, bytes, int, float, list, tuple, set, frozenset, dict)
+"""What somebody may put where a type is asked for, such as a list of choices."""
+
+
 def form_of(kind: Any) -> Form:
     """Return how somebody is asked for a value of a type: yes or no, one of several, or whatever fits it.
 
     Raises:
-        DefinitionError: JSON does not hold such a value, so that nobody could give it.
+        DefinitionError: it is no type, or JSON does not hold such a value, so that nobody could give it.
 
     Example:
         >>> form_of(Literal["low", "high"]).choices
         {'low': 'low', 'high': 'high'}
     """
+    if isinstance(kind, _VALUES):
+        message = f"{kind!r} is no type of answers."
+        raise DefinitionError(message, remedy='To let people choose, ask for Literal["red", "blue"] or an Enum.')
     schema = schema_of(kind)
     if schema is None:
         message = f"Nobody can answer with {type_name(kind)}: JSON does not hold it."
