@@ -70,7 +70,7 @@ def killed(kept, monkeypatch):
     running = program(FLOW + ASK, kept)
     try:
         run = running.stdout.readline().strip()
-        with pytest.raises(errors.StreamConflict, match="is being done by process(.|\n)*in that process"):
+        with pytest.raises(errors.StreamConflict, match=r"is being done by process(.|\n)*in that process"):
             quire.load(run).answer("yes")  # it could not hear that
     finally:
         running.kill()
