@@ -207,9 +207,10 @@ export class Scrub {
 
   #paint(): void {
     const place = this.#place;
-    const length = words.moment(this.#length);
+    const told = this.#length < 1 ? words.seconds : words.moment;
+    const length = told(this.#length);
     const live = this.#live && !this.#gone;
-    const text = place ? `${words.moment(place.at)} of ${length}` : live ? `${length}, live` : length;
+    const text = place ? `${told(place.at)} of ${length}` : live ? `${length}, live` : length;
     this.#draw(place ? place.at / (this.#length || 1) : 1);
     this.root.classList.toggle("is-past", place !== null);
     this.root.classList.toggle("is-over", !live);

@@ -29,6 +29,11 @@ test("live it says so, and the label is what a screen reader hears", () => {
   expect(button("Fork from here").hidden).toBe(true);
 });
 
+test("a short run is told in milliseconds", () => {
+  scrub.show(timeline, 0.004, false, true);
+  expect(told()).toBe("4 ms, the end");
+});
+
 test("arrow keys go from event to event, and past the last one back to live", () => {
   press("ArrowLeft", "ArrowLeft", "ArrowDown");
   expect(moves).toEqual([
