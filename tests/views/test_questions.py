@@ -208,13 +208,18 @@ def test_a_question_that_was_open_when_the_run_broke_off_is_waited_for_when_it_i
     assert (question["asked_at"], question["until"]) == (4.0, 50.0)
 
 
-def test_a_tool_that_asks_waits_in_the_conversation_too():
+def using_a_tool():
     told = Told()
     told.begin("1", name="desk", of="agent")
     told.tell(Requested, "2", "1", agent="desk", provider="p", model="m", messages=2)
     call = Message(role="assistant", parts=(ToolCall(id="c", tool="send", arguments="{}"),))
     told.tell(Responded, "2", message=call, finish_reason="tool_calls")
     told.tell(Called, "3", "1", tool="send", call="c", arguments={})
+    return told
+
+
+def test_a_tool_that_asks_waits_in_the_conversation_too():
+    told = using_a_tool()
 
     def status():
         return told.fold().snapshot()["messages"][-1]["parts"][0]["status"]
@@ -227,6 +232,21 @@ def test_a_tool_that_asks_waits_in_the_conversation_too():
     told.tell(Succeeded, "4")
     told.tell(Returned, "3", tool="send", call="c", result=1)
     assert status() == "succeeded"
+
+
+def test_a_tool_that_goes_on_after_it_failed_is_shown_as_it_ended_last():
+    told = using_a_tool()
+    told.tell(Failed, "3", error_type="UnresolvedEffect", error="Nobody knows.")
+
+    def shown():
+        part = told.fold().snapshot()["messages"][-1]["parts"][0]
+        return part["status"], part["error"], part["result"]
+
+    assert shown() == ("failed", "Nobody knows.", None)
+    told.tell(Resumed, "3")
+    assert shown() == ("running", None, None)
+    told.tell(Returned, "3", tool="send", call="c", result=1)
+    assert shown() == ("succeeded", None, "1")
 
 
 def test_looking_at_any_moment_changes_nothing(told):

@@ -21,6 +21,7 @@ from quire.core.events import (
     Failed,
     Requested,
     Responded,
+    Resumed,
     Returned,
     Started,
     Thinking,
@@ -50,6 +51,7 @@ class TalkFold:
         self._agents: dict[str, str] = {}
         self._calls: dict[str, _ModelCall] = {}
         self._tool_parts: dict[str, tuple[str, CallPart, float]] = {}
+        self._ended_parts: dict[str, tuple[str, CallPart, float]] = {}
         self._within: dict[str, str] = {}
         """The tool's call that a runnable or a question is a part of, by span."""
         self._album = Album()
@@ -98,6 +100,8 @@ class TalkFold:
                 self._returned(event)
             case Asked() | Answered():
                 self._waits(event)
+            case Resumed():
+                self._resumed(event)
             case _:
                 pass
 
@@ -198,13 +202,22 @@ class TalkFold:
         else:
             self._tool_ended(event, "succeeded", None, pretty(event.result), event.files)
 
+    def _resumed(self, event: Event) -> None:
+        """Forget how a tool had ended that goes on."""
+        found = self._ended_parts.pop(event.span, None)
+        if found is None:
+            return
+        bubble, part, _ = self._tool_parts[event.span] = found
+        part.update(result=None, error=None, status="running", seconds=None)
+        self._put(self.messages[bubble])
+
     def _tool_ended(
         self, event: Event, status: Status, error: str | None, result: str | None = None, files: Sequence[File] = ()
     ) -> None:
         found = self._tool_parts.pop(event.span, None)
         if found is None:
             return
-        bubble, part, began = found
+        bubble, part, began = self._ended_parts[event.span] = found
         if files:
             part["files"] = [self._album.shown(file) for file in files]
         part.update(result=result, error=error, status=status, seconds=event.at - began)
