@@ -198,7 +198,7 @@ export class Conversation {
   #summarize(): void {
     let calls = 0;
     for (const message of this.#messages.values()) for (const part of message.parts) if (part.type === "call") calls++;
-    const parts = [words.count(this.#messages.size, "message"), calls > 0 && words.count(calls, "tool call")];
+    const parts = [this.#messages.size > 0 && words.count(this.#messages.size, "message"), calls > 0 && words.count(calls, "tool call")];
     say(this.#count, parts.filter(Boolean).join(", "));
     this.#empty.hidden = this.#messages.size > 0;
     this.#log.hidden = this.#messages.size === 0;

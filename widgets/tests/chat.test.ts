@@ -198,6 +198,7 @@ test("in an empty chat there is nothing to name and nothing to count", async () 
   await show({ tokens: null, cost_usd: null }, []);
   expect(find(".empty").hidden).toBe(false);
   expect(find("[role=log]").hidden).toBe(true);
+  expect(find(".counts").textContent).not.toContain("message");
   expect(named("Checkpoint").disabled).toBe(true);
   expect([...document.querySelectorAll("dd")].map((value) => value.textContent)).toEqual(["–", "–"]);
   await patch({ chat: head(), messages: [yours("1", "<b>Hi</b>")] });
