@@ -10,6 +10,7 @@ import quire
 from quire import Agent, Memory, Tool, current_context, errors
 from quire.core.events import Remembered
 from quire.core.messages import Message
+from quire.run.definitions import define
 from quire.run.runtime import open_store
 from quire.testing import ScriptedModel, ToolUse, in_memory
 
@@ -328,11 +329,45 @@ async def test_it_hears_what_others_add(memory):
     await agent.execute("a", session="trip")
     await until(chat, lambda: said(chat))
     assert said(chat) == ["you: a", "guide: A"]
+    news = asyncio.Event()
+    chat.follow(news.set)
     leave()
-    await asyncio.sleep(0.05)
     await agent.execute("b", session="trip")
     await asyncio.sleep(0.05)
-    assert len(said(chat)) == 2
+    assert not news.is_set()
+    assert len(said(chat)) == 4  # read again for whoever looks
+
+
+async def test_what_was_read_is_let_go_of_when_nobody_watches_any_more(memory):
+    chat = guide(memory).chat("trip")
+    one, other = chat.watch(), chat.watch()
+    await chat.send("a")
+    reply = chat.snapshot()["messages"]
+    one()
+    assert chat.snapshot()["messages"][1] is reply[1]
+    other()
+    assert chat.snapshot()["messages"][1] is not reply[1]
+    assert said(chat) == ["you: a", "guide: A"]
+    assert await chat.send("b") == "A B"
+
+
+async def test_the_agent_that_is_defined_last_answers(kept_nowhere):
+    before, after = guide(Memory()), guide(Memory(), ["from the new one"])
+    chat = before.chat("trip")
+    define(before, "__main__:guide")
+    define(after, "__main__:guide")
+    assert await chat.send("a") == "from the new one"
+
+
+async def test_a_session_that_is_deleted_is_gone_from_its_chat(memory):
+    chat = guide(memory).chat("trip")
+    leave = chat.watch()
+    await chat.send("a")
+    await memory.delete("trip")
+    await until(chat, lambda: not said(chat))
+    assert await chat.send("b") == "B"
+    assert said(chat) == ["you: b", "guide: B"]
+    leave()
 
 
 def test_it_prints_the_conversation(kept_nowhere):

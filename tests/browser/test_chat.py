@@ -108,6 +108,15 @@ def test_what_is_written_is_answered_token_by_token_and_kept(notebook):
     expect(view.get_by_role("button", name="Stop")).to_be_hidden()
     page.run_cell(3)
     expect(page.output(3)).to_contain_text("what comes next")
+    box.fill("while the page is reloaded")
+    box.press("Enter")
+    expect(log.get_by_role("article").last).to_contain_text("writing")
+    page.save()
+    page.reload()  # the turn goes on
+    view = chat_of(page, 1)
+    expect(view.get_by_role("article")).to_have_count(6)
+    expect(view.get_by_role("article").last).to_contain_text("| while the page is reloaded")
+    expect(view.get_by_role("button", name="Stop")).to_be_hidden()
 
 
 def test_a_message_said_otherwise_goes_on_on_a_branch_and_a_reload_shows_the_same(notebook):

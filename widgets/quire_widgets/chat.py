@@ -34,9 +34,6 @@ class Chatting(Protocol):
         """Return everything there is to see."""
         ...
 
-    def catch_up(self) -> None:
-        """Read what was said."""
-
     def follow(self, hear: Callable[[], None]) -> None:
         """Have all that is new told."""
 
@@ -83,11 +80,10 @@ class ChatView:
     def __init__(self, chat: Chatting) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where turns are taken; `None` if that is wherever they are asked for."""
-        chat.catch_up()
         self._chat = chat
         self.session = chat.session
         """The conversation it goes on with."""
-        self._told = chat.snapshot()
+        self._told: ChatSnapshot | None = None
         """What a page has been told: as everything in a snapshot, it stays as it is."""
         self._seq = 0
         self._changed: Callable[[], None] | None = None
@@ -111,15 +107,15 @@ class ChatView:
         """Stop following; the turn that goes on is not stopped."""
         if self._leave is not None:
             self._leave()
-        self._changed, self._leave, self._closed = None, None, True
+        self._changed, self._leave, self._told, self._closed = None, None, None, True
 
     def snapshot(self) -> tuple[ChatSnapshot, int]:
         """Return everything that a page has been told."""
-        return self._told, self._seq
+        return self._told or self._chat.snapshot(), self._seq
 
     def patch(self) -> Any | None:
         """Return what is new since the last patch."""
-        if self._changed is None:
+        if self._told is None:
             return None
         before, self._told = self._told, self._chat.snapshot()
         patch = _difference(before, self._told)

@@ -97,6 +97,7 @@ class Chat:
         self._read: dict[tuple[str, str], list[Message]] = {}
         """The other turns, likewise."""
         self._followers: list[Callable[[], None]] = []
+        self._watched = 0
         self._lock = threading.Lock()
         """A run may be on another loop than whoever looks."""
 
@@ -269,6 +270,8 @@ class Chat:
 
     def snapshot(self) -> ChatSnapshot:
         """Return everything there is to see, as of the last look."""
+        if self._kept[0] is None:
+            self.catch_up()
         with self._lock:
             agent, turn, fold = self.agent, self._turn, self._kept[1]
             shown = turn.fold.snapshot() if turn is not None else None
@@ -298,7 +301,10 @@ class Chat:
         self._followers.append(hear)
 
     def watch(self) -> Callable[[], None]:
-        """Keep up with what others add to the session, on the loop that is running; return what ends that."""
+        """Keep up with what others add to the session, on the loop that is running; return what ends that.
+
+        When nobody watches any more, what was read is let go of, and read again for whoever looks.
+        """
         loop, work = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
         def look() -> None:
@@ -311,7 +317,15 @@ class Chat:
                 loop.call_soon_threadsafe(look)
 
         look()
-        return follow(hear)
+        self._watched += 1
+        leave = follow(hear)
+
+        def end() -> None:
+            leave()
+            self._watched -= 1
+            self._forget()
+
+        return end
 
     def _tell(self) -> None:
         for hear in tuple(self._followers):
@@ -335,6 +349,13 @@ class Chat:
             home = fold if session == self.session else fold.origins[session]
             self._turns.append(home.place_of(event.branch, event.seq - 1))
             self._numbers[said[0]["id"]] = len(self._turns)
+
+    def _forget(self) -> None:
+        if self._watched or self.going():
+            return
+        with self._lock:
+            self._kept = (None, SessionFold(self.session))
+            self._messages, self._turns, self._numbers, self._read, self._told = [], [], {}, {}, {}
 
     def _take_over(self, turn: _Turn, fold: SessionFold) -> None:
         """Show a turn that is kept as its run has told it: that knows more than the session."""
