@@ -224,6 +224,21 @@ async def test_an_error_is_told_in_place_and_the_words_are_not_lost(memory):
         await chat.again()
 
 
+def test_a_loop_that_is_closed_in_a_turn_does_not_end_the_chat(kept_nowhere):
+    model = Gate()
+    chat = Agent(model, "Talk.", name="guide", memory=Memory()).chat("trip")
+
+    async def leave():
+        await chat.start("a")
+        await model.asked.wait()
+
+    asyncio.run(leave())
+    assert head(chat)["status"] == "cancelled"
+    model.open.set()
+    assert asyncio.run(chat.send("b")) == "B"
+    assert said(chat) == ["you: b", "guide: B"]
+
+
 async def test_a_question_of_a_turn_is_answered_in_the_chat(memory):
     @Tool
     async def book(city: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from quire.core.errors import QuireError
-from quire.run.bridge import call_on
+from quire.run.bridge import call_on, loop_for_runs
 from quire.run.run import Run, running
 from quire_widgets.chat import ChatView
 from quire_widgets.screen import Message, Screen
@@ -56,7 +56,8 @@ class Board:
         self._missed: set[str] = set()
         """Outputs that were renewed while no cell was running."""
         shell: Any = get_ipython()
-        self._home: asyncio.AbstractEventLoop = shell.kernel.io_loop.asyncio_loop
+        loop: Any = getattr(shell.kernel, "io_loop", None)  # not every kernel is made of Tornado
+        self._home: asyncio.AbstractEventLoop = loop_for_runs() if loop is None else loop.asyncio_loop
         """Where cells run."""
         shell.events.register("pre_run_cell", self._cell_begins)
         shell.events.register("post_run_cell", self._cell_ended)

@@ -198,13 +198,15 @@ class Chat:
     async def _close(self, turn: _Turn) -> None:
         ended = asyncio.Event()
         turn.run.when_ended(ended.set)
-        await ended.wait()
-        with suppress(Exception):  # a store that cannot be read: what was said here is still shown
-            await self.look()
-            if turn.run.error is None:  # it is in the session, unless somebody has deleted that since
-                self._turn = None
-        turn.over.set()
-        self._tell()
+        try:
+            await ended.wait()
+            with suppress(Exception):  # a store that cannot be read: what was said here is still shown
+                await self.look()
+                if turn.run.error is None:  # it is in the session, unless somebody has deleted that since
+                    self._turn = None
+        finally:
+            turn.over.set()  # also if its loop is closed
+            self._tell()
 
     # Going back, and going two ways
 
