@@ -673,6 +673,8 @@ def test_the_database_of_the_environment(tmp_path, monkeypatch):
     [
         (lambda: Agent(LLM("offline"), "x", memory=True), "is no memory"),
         (lambda: Memory(window=0), "makes no sense"),
+        (lambda: Memory(window=1.5), "makes no sense"),
+        (lambda: Memory(window="20"), "makes no sense"),
         (lambda: Memory(7), "is no store"),
         (lambda: Memory("here"), "is not the address of a store"),
         (lambda: Memory(backend="cloud"), "is none"),

@@ -198,9 +198,11 @@ class Memory:
             >>> asyncio.run(edit())
             4
         """
+        if branch is not None:
+            _check_name("branch", branch)
         async with self._alone(session) as fold:
             place = _place(fold, name, before)
-            wanted = branch or _branch_name(name, before, place)
+            wanted = _branch_name(name, before, place) if branch is None else branch
             await self._add(fold, lambda now: [{**_beginning(_unused(wanted, now), place), "kind": Branched}])
 
     async def switch(self, session: str, branch: str) -> None:
@@ -209,6 +211,20 @@ class Memory:
         Raises:
             UnknownSession: there is no such session.
             SessionError: it has no such branch.
+
+        Example:
+            >>> import asyncio
+            >>> from quire import LLM, Agent
+            >>> memory = Memory("memory://")
+            >>> agent = Agent(LLM("offline"), "Plan.", memory=memory)
+            >>> async def both_ways() -> str:
+            ...     await agent.execute("By train, please.", session="outing")
+            ...     await memory.restore("outing", 0, branch="by boat")
+            ...     await agent.execute("By boat, please.", session="outing")
+            ...     await memory.switch("outing", "main")
+            ...     return (await memory.history("outing"))[0].text
+            >>> asyncio.run(both_ways())
+            'By train, please.'
         """
         async with self._alone(session) as fold:
             _check_branch(fold, branch)
@@ -232,7 +248,7 @@ class Memory:
             UnknownCheckpoint: it has no such checkpoint or place.
             SessionError: there is a session `into` already.
         """
-        check_session(into)
+        check_session(into, needed=True)
         async with self._alone(session) as fold:
             place = fold.place_of(fold.head) if (at, before) == (None, None) else _place(fold, at, before)
             if (await read(self.store, into)).events:
@@ -255,6 +271,7 @@ class Memory:
             UnknownSession: there is no such session.
             SessionError: it has no such branch.
         """
+        check_session(session, needed=True)
         fold = await self._kept(session)
         if branch is not None:
             _check_branch(fold, branch)
@@ -287,6 +304,7 @@ class Memory:
         Raises:
             SessionError: another session goes on from it.
         """
+        check_session(session, needed=True)
         async with in_order(self.store, stream_of(session)):
             fold = await self._read(session)
             for into in dict.fromkeys(fold.forks):
@@ -333,7 +351,7 @@ class Memory:
         Raises:
             UnknownSession: there is none of that name; raised by whoever looks.
         """
-        check_session(name)
+        check_session(name, needed=True)
         return Session(name, lambda: kept(self.store, name), lambda: Browser(self, name))
 
     def sessions(self) -> pd.DataFrame:
@@ -361,7 +379,7 @@ class Memory:
 
     @asynccontextmanager
     async def _alone(self, session: str) -> AsyncGenerator[SessionFold]:
-        check_session(session)
+        check_session(session, needed=True)
         async with in_order(self.store, stream_of(session)):
             yield await self._kept(session)
 
@@ -500,7 +518,7 @@ def _check_branch(fold: SessionFold, branch: str) -> None:
 def _check_name(what: str, name: Any) -> None:
     if not isinstance(name, str) or not name.strip():
         message = f"{name!r} is no name for a {what}."
-        raise DefinitionError(message, remedy=f'Give a text, such as "after-outline": name="{what}-1".')
+        raise DefinitionError(message, remedy='Give a text, such as "after-outline".')
 
 
 def _checked_summary(summary: Any, window: int | None) -> compact.By | None:
@@ -514,7 +532,7 @@ def _checked_summary(summary: Any, window: int | None) -> compact.By | None:
 
 
 def _at_least_one(which: str, number: int | None) -> int | None:
-    if number is not None and (isinstance(number, bool) or number < 1):
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"{which}={number!r}) makes no sense."
         raise DefinitionError(message, remedy="Give a number of turns, 1 or more.")
     return number

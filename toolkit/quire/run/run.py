@@ -376,9 +376,11 @@ class _Heartbeat:
         self._timer.cancel()
 
 
-def check_session(session: Any) -> None:
-    """Raise `DefinitionError` for what is no name of a conversation."""
-    if session is not None and not (isinstance(session, str) and session.strip()):
+def check_session(session: Any, *, needed: bool = False) -> None:
+    """Raise `DefinitionError` for what is no name of a conversation; `None` is none, unless one is needed."""
+    if session is None and not needed:
+        return
+    if not (isinstance(session, str) and session.strip()):
         message = f"session={session!r} is no name of a conversation."
         raise DefinitionError(message, remedy='Give any text that tells it from others: session="user-42".')
 
