@@ -12,6 +12,7 @@ from quire import Agent, Process, Retry, State, Step, Tool, errors
 from quire.adapters.stores.file import FileStore
 from quire.adapters.stores.sqlite import SQLiteStore
 from quire.events import Succeeded, Wrote
+from quire.flow.shapes import Each
 from quire.reducers import add, append, latest, merge
 from quire.run.runtime import keep_in
 from quire.testing import ScriptedModel, ToolUse, in_memory
@@ -235,6 +236,31 @@ def test_two_writers_of_a_channel_without_a_reducer_are_refused(waits):
     assert "quire.reducers" in str(run.error)
 
 
+@pytest.mark.parametrize("side_by_side", [Process.parallel, lambda *steps: Process.for_each(steps[0])])
+def test_a_run_that_was_refused_goes_on_when_its_state_says_how_to_merge(side_by_side):
+    def bench(held):
+        return type("Bench", (State,), {"__annotations__": {"plan": held}, "plan": "", "__module__": __name__})
+
+    here = [bench(str)]
+
+    def planner(name):
+        @Step(name=name)
+        async def plan(n: int) -> int:
+            here[0].write(plan=name)
+            return n
+
+        return plan
+
+    flow = side_by_side(planner("a"), planner("b"))
+    run = flow.with_state(here[0]).start([1, 2] if isinstance(flow, Each) else 1)
+    with pytest.raises(errors.StateConflict):
+        run.wait()
+    here[0] = bench(Annotated[str, add])
+    again = flow.with_state(here[0]).resume(run.id)
+    again.wait()
+    assert again.state.plan in ("ab", "aa")
+
+
 def test_whoever_comes_after_both_may_overwrite_neither_unseen():
     p = Process(input=int)
     p.add(writes("one", plan="1"), inputs=p.given)
@@ -413,6 +439,20 @@ def test_a_flow_inside_shares_the_state_and_one_of_another_name_is_its_own():
 @Step
 async def length(words: list[str]) -> int:
     return len(words)
+
+
+def test_states_of_their_own_side_by_side_do_not_meet():
+    class Bench(State):
+        plan: str = ""
+
+    @Step
+    async def work(n: int) -> str:
+        Bench.write(plan=str(n))
+        Desk.write(words=[str(n)])
+        return Bench.now().plan
+
+    run = done(Process.for_each(work.with_state(Bench)), [1, 2])
+    assert (run.result, run.state.words) == (["1", "2"], ["1", "2"])
 
 
 def test_two_states_of_one_name_are_not_taken_for_each_other():

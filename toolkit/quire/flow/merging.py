@@ -59,7 +59,7 @@ class PlannedSides(Sides):
             made = self._parts[step][1].made() if step in self._parts else []
             if made:
                 self._wrote |= 1 << step
-            for channel in sole(made):
+            for channel in sole(made, self._around.states):
                 self._writers[channel] = self._writers.get(channel, 0) | 1 << step
         self._noted |= steps
 

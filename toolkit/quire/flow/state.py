@@ -258,6 +258,12 @@ class State(BaseModel):
         given = typing.cast("Mapping[str, Any]", values)
         return [cls._written(channel, value, whole=True) for channel, value in given.items()]
 
+    @classmethod
+    def replaces(cls, channel: str) -> bool:
+        """Whether what is written to a channel takes the place of what it held."""
+        known = cls._channels().get(channel)
+        return known is not None and known.reducer is None
+
     def beginning(self) -> list[Write]:
         """Return what every channel begins with."""
         return [self._written(name, getattr(self, name), whole=True) for name in type(self).model_fields]

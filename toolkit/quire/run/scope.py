@@ -72,6 +72,11 @@ class Declared(Protocol):
         """Return what gives channels these values, whatever they held."""
         ...
 
+    @classmethod
+    def replaces(cls, channel: str) -> bool:
+        """Whether what is written to a channel takes the place of what it held."""
+        ...
+
 
 DECLARED: WeakValueDictionary[str, Any] = WeakValueDictionary()
 """The classes of states by name: the latest of that name."""
@@ -145,6 +150,7 @@ class Scope:
         "_fixed",
         "_made",
         "_now",
+        "_own",
         "_settled",
         "_slots",
         "kept",
@@ -170,6 +176,8 @@ class Scope:
         self._made: list[Delta] | None = None
         self._fixed: Seen | None = None
         self._count = 0
+        self._own: str | None = None
+        """The state that began here, of which nobody outside knows."""
 
     def now(self) -> Seen:
         """Return what is seen at this moment."""
@@ -210,6 +218,7 @@ class Scope:
     def opened(self, span: str, state: type[Declared], base: Sequence[Delta]) -> Scope:
         """Return a part that has a state of its own."""
         part = Scope(span, self.next(), self.now().and_then(base), {**self.states, state.__name__: state})
+        part._own = state.__name__
         self._slots.append(part)
         return part
 
@@ -241,11 +250,14 @@ class Scope:
         self.kept = self.over = True
 
     def made(self) -> list[Delta]:
-        """Return what was written here and in all parts, in order; nothing if it has not ended well."""
+        """Return what was written here and in all parts, in order; nothing if it has not ended well.
+
+        What was written to a state that began here counts here alone.
+        """
         if not self.kept:
             return []
         if self._made is None:
-            self._made = _flat(self._slots)
+            self._made = [write for write in _flat(self._slots) if write.state != self._own]
         return self._made
 
     def mark(self) -> tuple[int, int]:
@@ -326,7 +338,7 @@ class Sides:
     def _check(self, chosen: Iterable[int]) -> None:
         writers: dict[tuple[str, str], int] = {}
         for number in chosen:
-            for channel in sole(self._parts[number][1].made()):
+            for channel in sole(self._parts[number][1].made(), self._around.states):
                 first = writers.setdefault(channel, number)
                 if first != number:
                     raise self._conflict(first, number, channel)
@@ -341,6 +353,7 @@ class Sides:
         return StateConflict(message, remedy=remedy)
 
 
-def sole(writes: Iterable[Delta]) -> set[tuple[str, str]]:
+def sole(writes: Iterable[Delta], states: Mapping[str, type[Declared]]) -> set[tuple[str, str]]:
     """Return the channels that were written and that nothing merges."""
-    return {(write.state, write.channel) for write in writes if write.reducer == LAST}
+    there = ((states.get(write.state), write) for write in writes)
+    return {(write.state, write.channel) for kind, write in there if kind is not None and kind.replaces(write.channel)}
