@@ -2,7 +2,9 @@
 
 import textwrap
 
-from quire import LLM, Agent, Pipeline, Step
+import pytest
+
+from quire import LLM, Agent, Pipeline, Process, Step, Tool, errors
 from tests.kit import Draft, Outline, Question
 
 LLM_ = LLM("offline")
@@ -97,3 +99,25 @@ def test_a_name_can_be_changed_later():
 def test_a_step_is_called_what_its_function_is():
     assert Step(ask).name == "ask"
     assert Step(name="other")(ask).name == "other"
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+@pytest.mark.parametrize("name", [5, "", "  ", ["triage"]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: Agent(LLM("offline"), "Answer.", name=name),
+        lambda name: Step(double, name=name),
+        lambda name: Tool(double, name=name),
+        lambda name: Pipeline(Step(double), name=name),
+        lambda name: Process(name=name),
+        lambda name: Process.for_each(Step(double), name=name),
+        lambda name: Process.loop(Step(double), until=bool, name=name),
+    ],
+)
+def test_a_name_that_is_none_is_refused_where_it_is_written(make, name):
+    with pytest.raises(errors.DefinitionError, match="is no name"):
+        make(name)

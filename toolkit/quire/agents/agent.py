@@ -26,7 +26,7 @@ from quire.run import bridge
 from quire.run.calls import use_tool
 from quire.run.context import Context
 from quire.run.definitions import define, place_key
-from quire.run.naming import calling_place
+from quire.run.naming import calling_place, given_name
 from quire.run.retry import Retry
 from quire.run.runnable import Runnable, parts_of
 from quire.run.scope import at_once
@@ -72,7 +72,7 @@ class Agent(Composable[Any, Any]):
         output_attempts: int = 2,
         max_tool_rounds: int = 16,
     ) -> None:
-        self._name, self._place = name, calling_place(1)
+        self._name, self._place = given_name(name), calling_place(1)
         self.llm = llm
         self.instructions = _checked_instructions(instructions)
         self.input = _checked_type("input", input)

@@ -23,6 +23,7 @@ from quire.run.again import Once, doubt
 from quire.run.bracket import bracket
 from quire.run.context import Context
 from quire.run.definitions import define, function_key, latest
+from quire.run.naming import given_name
 from quire.run.runnable import Runnable
 from quire.run.threads import in_thread
 
@@ -109,7 +110,7 @@ class Tool(Composable[Any, O]):
         inputs, self.output = inputs_of(function, "Tool")
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function)
-        self.name = name or getattr(function, "__name__", "tool")
+        self.name = given_name(name) or getattr(function, "__name__", "tool")
         self.description = description or inspect.getdoc(function) or ""
         self.timeout = timeout
         self.parameters = None if parameters is None else dict(parameters)

@@ -64,7 +64,7 @@ from quire.run.bracket import bracket, promised, submitted, until
 from quire.run.context import CURRENT, Context
 from quire.run.definitions import latest, uses
 from quire.run.history import all_logs
-from quire.run.naming import Place, assigned_name, calling_place
+from quire.run.naming import Place, assigned_name, calling_place, given_name
 from quire.run.retry import Retry, retrying
 from quire.run.runnable import Runnable
 from quire.run.runtime import store
@@ -582,7 +582,7 @@ class Flow(Composable[Any, Any]):
 
     def __init__(self, kind: str, nodes: Mapping[str, Node], plan: Plan, name: str | None = None) -> None:
         self.kind = kind
-        self._name = name
+        self._name = given_name(name)
         self._nodes = dict(nodes)
         self._plan = plan
         uses(self, map(innermost, self.steps))

@@ -55,7 +55,7 @@ from quire.flow.wiring import (
 )
 from quire.run.context import Context
 from quire.run.definitions import uses
-from quire.run.naming import calling_place
+from quire.run.naming import calling_place, given_name
 from quire.run.retry import Retry
 from quire.run.runnable import Runnable
 
@@ -87,7 +87,7 @@ class Process(Flow):
         self, *, input: Any = None, output: Any = None, name: str | None = None, max_parallel: int | None = None
     ) -> None:
         self.kind = "process"
-        self._name, self._place = name, calling_place(1)
+        self._name, self._place = given_name(name), calling_place(1)
         self._nodes: dict[str, Node] = {}
         self._given_input, self._given_output = a_type("input", input), a_type("output", output)
         self._result: Source | None = None

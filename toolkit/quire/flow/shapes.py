@@ -36,6 +36,7 @@ from quire.flow.wiring import field_of, field_type, union
 from quire.run.bracket import bracket, stop
 from quire.run.context import Context, why
 from quire.run.definitions import latest, uses
+from quire.run.naming import given_name
 from quire.run.runnable import Runnable
 from quire.run.scope import Sides
 from quire.views.shapes import Graph
@@ -70,7 +71,7 @@ class Each(Composable[Any, list[Any]]):
                 message, remedy='"fail" ends the rest, "collect" leaves the error in the item\'s place.'
             )
         self.step = a_runnable(step)
-        self._name = name or step.name
+        self._name = given_name(name) or step.name
         self.over = over
         self.max_parallel = checked_bound(max_parallel)
         self.on_error = on_error
@@ -262,7 +263,7 @@ class Race(Composable[Any, Any]):
         if len(steps) < 2:  # noqa: PLR2004 - one alone cannot race
             message = "A race needs at least two."
             raise DefinitionError(message, remedy="Process.race(fast, thorough)")
-        self._name = name
+        self._name = given_name(name)
         self.input = common_input(steps, "a race")
         self.nodes = named(steps, "race", apart=True)
         self.cancel_losers = cancel_losers
@@ -384,7 +385,7 @@ class Loop(Composable[Any, Any]):
         if on_max not in ("accept_last", "fail"):
             message = f"on_max={on_max!r} does not say what to do in the end."
             raise DefinitionError(message, remedy='"accept_last" gives the last output, "fail" raises LoopExhausted.')
-        self._name = name
+        self._name = given_name(name)
         self.body = body
         self.max_iterations = max_iterations
         self.on_max = on_max

@@ -13,6 +13,7 @@ from quire.core.schema import hints_of
 from quire.flow.compose import Composable
 from quire.run.context import Context
 from quire.run.definitions import define, function_key
+from quire.run.naming import given_name
 from quire.run.threads import in_thread
 from quire.views.shapes import Facts
 
@@ -101,7 +102,7 @@ class Step(Composable[Any, O]):
         self._kinds = kinds
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function)
-        self.name = name or getattr(function, "__name__", "step")
+        self.name = given_name(name) or getattr(function, "__name__", "step")
         self.description = inspect.getdoc(function) or ""
         self.__doc__ = function.__doc__
         self.__wrapped__ = function

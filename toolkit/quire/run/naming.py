@@ -9,9 +9,11 @@ from __future__ import annotations
 import dis
 import sys
 from types import CodeType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-__all__ = ["Place", "assigned_name", "calling_place"]
+from quire.core.errors import DefinitionError
+
+__all__ = ["Place", "assigned_name", "calling_place", "given_name"]
 
 Place: TypeAlias = tuple[CodeType, int]
 """Some code, and the offset of a call in it."""
@@ -19,6 +21,18 @@ Place: TypeAlias = tuple[CodeType, int]
 _STORES = frozenset({"STORE_NAME", "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF"})
 _LOADS = ("LOAD_NAME", "LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF")
 _SILENT = frozenset({"CACHE", "COPY", "NOP", "EXTENDED_ARG"})
+
+
+def given_name(name: Any) -> str | None:
+    """Return the name that somebody gave, or `None`; raise `DefinitionError` for what is none.
+
+    Example:
+        >>> given_name("triage")
+        'triage'
+    """
+    if name is None or (isinstance(name, str) and name.strip()):
+        return name
+    raise DefinitionError(f"name={name!r} is no name.", remedy='Give a short text, name="triage", or leave it out.')
 
 
 def calling_place(depth: int) -> Place:
