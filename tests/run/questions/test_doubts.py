@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import quire
-from quire import Agent, Tool, errors
+from quire import Agent, Tool, current_context, errors
 from quire.events import Asked
 from quire.testing import ScriptedModel, ToolUse
 from tests.run.questions.asked import until_asked
@@ -156,3 +156,35 @@ async def test_do_it_now_holds_for_one_try(as_step):
     assert await last == said(as_step, "sent by hand")
     assert post.sent == [3, 3]
     assert len({event.span for event in last.past if isinstance(event, Asked)}) == 2
+
+
+@WAYS
+async def test_a_tool_that_asks_again_after_it_was_answered_may_have_begun_its_work(as_step):
+    sent: list[str] = []
+
+    @Tool
+    async def send(order: int) -> str:
+        """Send."""
+        if await current_context().ask("Send it?", bool):
+            sent.append("letter")
+        if await current_context().ask("A copy too?", bool):
+            sent.append("copy")
+        return "sent now"
+
+    def talk(request):
+        last = request.messages[-1]
+        return f"It says {last.parts[0].text}." if last.role == "tool" else ToolUse("send", {"order": 3})
+
+    flow = send if as_step else Agent(ScriptedModel([talk] * 9), "Go.", name="clerk", tools=[send])
+    run = flow.start({"order": 3} if as_step else "go")
+    for answer in ("yes", "yes"):
+        with pytest.raises(errors.Unanswered):
+            await run
+        quire.load(run.id).answer(answer)
+        run = flow.resume(run.id)
+    with pytest.raises(errors.UnresolvedEffect):
+        await run
+    assert sent == ["letter"]
+    quire.load(run.id).answer("no, do it now")
+    assert await flow.resume(run.id) == said(as_step, "sent now")
+    assert sent == ["letter", "letter", "copy"]

@@ -271,7 +271,9 @@ class Recall:
     def _fail(self, event: Failed) -> None:
         if event.span in self._asked:
             self._withdraw(event.span)
-        if event.error_type not in _NOT_SETTLED:
+        # Nobody was there to answer; but after an answer that it had been given, it may have begun its work.
+        between = event.error_type == "Unanswered" and event.span in self._told
+        if event.error_type not in _NOT_SETTLED and not between:
             self._unsettled.discard(event.span)
         if event.origin is None:
             self._distrust(event.span)

@@ -209,7 +209,8 @@ class Context:
         Somebody can be asked in a notebook before which somebody sits, and in a run that was started with
         `attended=True`. Elsewhere this raises `Unanswered`, and the question stays in the record: answer it there
         with `quire.load(run).answer(...)`, and resume the run. What was answered is not asked again then. A tool
-        that was killed while it waited is begun anew, so let it ask before it does its work.
+        that waited for its first answer is begun anew, so let it ask before it does its work; of one that asked
+        again after an answer, a person has to say whether it did.
 
         Raises:
             Unanswered: nobody is there to answer, or nobody did in time.
