@@ -110,6 +110,43 @@ def test_nobody_else_has_what_a_step_is_shown():
     assert done(spoil).state.words == ["a"]
 
 
+def test_nor_what_is_inside_of_it():
+    class Deep(State):
+        notes: dict[str, list[int]] = {"a": [1]}  # noqa: RUF012 - pydantic copies it
+        quotes: Annotated[list[Quote], append] = [Quote(usd=1, at=1)]  # noqa: RUF012 - pydantic copies it
+
+    @Step
+    async def spoil(n: int) -> int:
+        Deep.now().notes["a"].append(2)
+        Deep.now().quotes[0].usd = 2
+        return n
+
+    @Step
+    async def look(n: int) -> list[Deep]:
+        return [Deep.now()]
+
+    run = done(spoil >> look, state=Deep)
+    assert run.result == [Deep()] == [run.state]
+
+
+def test_a_reducer_may_change_what_it_is_given():
+    def put(old: list[str], new: str) -> list[str]:
+        old.append(new)
+        return old
+
+    class Notes(State):
+        words: Annotated[list[str], put] = []  # noqa: RUF012 - pydantic copies it
+
+    @Step
+    async def work(n: int) -> list[str]:
+        Notes.write(words="a")
+        Notes.write(words="b")
+        return Notes.now().words
+
+    run = done(work, state=Notes)
+    assert run.result == ["a", "b"] == run.state.words
+
+
 def test_what_is_written_is_not_changed_by_who_wrote_it():
     @Step
     def work(n: int) -> int:

@@ -109,6 +109,9 @@ class Composable(Runnable[I, O]):
     def with_cache(self, key: Callable[[Any], Any] | None = None, *, lasting: bool = False) -> Wrapped:
         """Give the earlier answer to the same input, or to the same `key(input)`.
 
+        Whatever else an answer depends on, such as a state that is read, belongs into the key:
+        `key=lambda text: (text, Desk.now().plan)`.
+
         `lasting` answers outlive the process: they are kept where the runs are.
         """
         return WithCache(self, key, lasting=lasting)

@@ -24,9 +24,13 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -100,6 +104,14 @@ class _Channel:
     """The reducer's name, as the log has it."""
     surely_fits: bool
     """Whether what becomes of two writes is always what the channel holds."""
+    flat: bool
+    """Whether nothing inside of what it holds can be changed."""
+
+    def copied(self, value: Any) -> Any:
+        """Return the same value, of which changes are nobody else's."""
+        if not self.flat:
+            return deepcopy(value)
+        return copy(value) if isinstance(value, list | dict | set) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 class State(BaseModel):
@@ -165,6 +177,8 @@ class State(BaseModel):
     @classmethod
     def now(cls) -> Self:
         """Return the state as this step sees it: what was written before it began, and by itself.
+
+        It is a copy: whatever is done to it, only what is written counts.
 
         Raises:
             StateError: there is no such state here.
@@ -244,7 +258,8 @@ class State(BaseModel):
     @classmethod
     def showing(cls, values: Mapping[str, Any]) -> Self:
         """Return a state with those values, which nobody else has."""
-        own: dict[str, Any] = {name: _copied(value) for name, value in values.items()}
+        known = cls._channels()
+        own: dict[str, Any] = {name: known[name].copied(value) for name, value in values.items()}
         return cls.model_construct(set(own), **own)
 
     @classmethod
@@ -307,10 +322,6 @@ def begun_with(state: Any) -> State:
         raise DefinitionError(message, remedy=f"with_state({state.__name__}({given})), or give a default.") from None
 
 
-def _copied(value: Any) -> Any:
-    return copy(value) if isinstance(value, list | dict | set) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
 def _read(kind: Any, write: Write | Wrote, state: str) -> Any:
     try:
         return read_back(kind, write.value)
@@ -321,7 +332,9 @@ def _read(kind: Any, write: Write | Wrote, state: str) -> Any:
 
 def _reduced(channel: _Channel, old: Any, new: Any, write: Write | Wrote) -> Any:
     try:
-        merged = channel.reducer(old, new) if channel.reducer is not None else new
+        # A reducer of the user's own may change what it is given, which others look at.
+        given = old if _is_ours(channel.reducer) else channel.copied(old)
+        merged = channel.reducer(given, new) if channel.reducer is not None else new
     except Exception as error:
         error.add_note(f"in {channel.word} of `{write.channel}` of {write.state}, with {old!r} and {new!r}")
         raise
@@ -338,6 +351,11 @@ def _reduced(channel: _Channel, old: Any, new: Any, write: Write | Wrote) -> Any
 
 _OURS = (append, merge, add)
 
+
+def _is_ours(reducer: Any) -> bool:
+    return reducer in _OURS or isinstance(reducer, latest)
+
+
 # What a class says of its channels
 
 
@@ -350,7 +368,7 @@ def _channel(state: str, name: str, info: FieldInfo) -> _Channel:
     holds, limits = info.annotation, tuple(filter(_is_pydantics, info.metadata))
     kind: Any = Annotated[(holds, *limits)] if limits else holds
     if not found:
-        return _Channel(kind=kind, written=kind, reducer=None, word=LAST, surely_fits=True)
+        return _Channel(kind=kind, written=kind, reducer=None, word=LAST, surely_fits=True, flat=_is_flat(holds))
     reducer = found[0]
     _check_reducer(reducer, holds, where)
     return _Channel(
@@ -358,8 +376,20 @@ def _channel(state: str, name: str, info: FieldInfo) -> _Channel:
         written=_second(reducer, holds),
         reducer=reducer,
         word=_word(reducer),
-        surely_fits=not limits and (reducer in _OURS or isinstance(reducer, latest)),
+        surely_fits=not limits and _is_ours(reducer),
+        flat=_is_flat(holds),
     )
+
+
+_ATOMS = (str, bytes, int, float, complex, type(None), Enum, date, time, timedelta, Decimal, UUID)
+
+
+def _is_flat(kind: Any) -> bool:
+    """Whether values of a type, or what is in them if they are lists or the like, cannot be changed."""
+    if typing.get_origin(kind) is typing.Literal:
+        return True
+    parts = [part for part in typing.get_args(kind) or (kind,) if part is not ...]
+    return all(isinstance(part, type) and issubclass(part, _ATOMS) for part in parts)
 
 
 def _is_pydantics(extra: Any) -> bool:
