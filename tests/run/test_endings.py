@@ -59,6 +59,17 @@ async def test_cancelling_returns_at_once_and_may_be_awaited_or_not():
     assert kinds(run) == ["started", "cancelled"]
 
 
+async def test_a_run_cancelled_while_it_claims_its_log_is_recorded_too():
+    run = forever.start(1, key="job")
+    await asyncio.sleep(0)
+    await run.cancel("enough")
+    assert (run.status, kinds(run), run.past[-1].reason) == ("cancelled", ["started", "cancelled"], "enough")
+    again = forever.resume(run.id)
+    await asyncio.sleep(0)
+    await again.cancel("enough")
+    assert (again.status, kinds(again)) == ("cancelled", ["started", "cancelled", "resumed", "cancelled"])
+
+
 def test_a_run_of_a_script_can_be_cancelled_from_any_thread():
     run = forever.start(1)
     run.cancel("from here")

@@ -7,7 +7,7 @@ only here are types checked on the way in and out and deadlines kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -105,14 +105,14 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
     if log.recall is None or not log.recall.began(span):
         _started(runnable, value, context, details)
         if parent is None and details.get("key") is not None:
-            await claim(log)  # another process may have the same key at the same moment
+            await _unless_stopped(claim(log), context)  # another process may have the same key at the same moment
     else:
         known, result = earlier(runnable, context)
         if known:
             if context.state is not None:
                 context.state.adopt(log.recall.writes.under(span))
             return result
-        await go_on(context)
+        await _unless_stopped(go_on(context), context)
     token = CURRENT.set(context)
     try:
         gate = errors.SubmitError if parent is None else errors.DispatchError
@@ -138,6 +138,15 @@ async def bracket(runnable: Work, value: Any, context: Context, **details: Any) 
         context.state.keep(log, parent)
     log.emit(Succeeded, span, parent, output=output, lossy=not survives(runnable.output, result, output))
     return result
+
+
+async def _unless_stopped(beginning: Coroutine[Any, Any, None], context: Context) -> None:
+    """Await what comes before the work, and record it if the run is stopped over that."""
+    try:
+        await beginning
+    except asyncio.CancelledError as cancelled:
+        context.log.emit(Cancelled, context.span, context.parent, reason=why(cancelled, context))
+        raise
 
 
 def refuse(runnable: Work, value: Any, context: Context, reason: str, **details: Any) -> None:
