@@ -23,6 +23,11 @@ class Level(enum.Enum):
     HIGH = "high"
 
 
+class Grade(enum.Enum):
+    FIRST = 1
+    SECOND = 2
+
+
 class Draft(BaseModel):
     title: str
     pages: int = Field(default=1, gt=0)
@@ -76,6 +81,8 @@ async def unanswered(runnable, value):
         (Literal["a", "A", 3], "3", 3),
         (Level, "HIGH", Level.HIGH),
         (Level, Level.LOW, Level.LOW),
+        (Grade, "second", Grade.SECOND),
+        (Grade, 1, Grade.FIRST),
         (str, "anything", "anything"),
         (str, "4", "4"),
         (int, "4", 4),

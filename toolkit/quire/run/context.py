@@ -198,9 +198,9 @@ class Context:
     ) -> Asking[Any]:
         """Ask a person, and wait for the answer: `await current_context().ask("Publish this?", bool)`.
 
-        `output` is the type of the answer: `bool` is yes or no, a `Literal` or an `Enum` one of its values, anything
-        else whatever fits it. `why` is shown beside the question. A plain `def` step or tool, which has a thread of
-        its own, writes `current_context().ask(...).wait()`.
+        `output` is the type of the answer: `bool` is yes or no, a `Literal` or an `Enum` one of its values (an `Enum`
+        of numbers is shown by its names), anything else whatever fits it. `why` is shown beside the question. A plain
+        `def` step or tool, which has a thread of its own, writes `current_context().ask(...).wait()`.
 
         The run waits, and goes on when somebody has answered: in its view, or with `run.answer(...)`. After
         `timeout` seconds it raises `Unanswered`. The time a person takes counts, too, against the `timeout=` of the
@@ -208,9 +208,9 @@ class Context:
 
         Somebody can be asked in a notebook before which somebody sits, and in a run that was started with
         `attended=True`. Elsewhere this raises `Unanswered`, and the question stays in the record: answer it there
-        with `quire.load(run).answer(...)`, and resume the run. What was answered is not asked again then. A tool
-        that waited for its first answer is begun anew, so let it ask before it does its work; of one that asked
-        again after an answer, a person has to say whether it did.
+        with `quire.load(run).answer(...)`, and resume the run. What was answered is not asked again then, though
+        another attempt that `retry=` makes asks anew. A tool that waited for its first answer is begun anew, so let
+        it ask before it does its work; of one that asked again after an answer, a person has to say whether it did.
 
         Raises:
             Unanswered: nobody is there to answer, or nobody did in time.

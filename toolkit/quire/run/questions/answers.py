@@ -104,14 +104,15 @@ def form_of(kind: Any) -> Form:
     if schema is None:
         message = f"Nobody can answer with {type_name(kind)}: JSON does not hold it."
         raise DefinitionError(message, remedy="Ask for text, a number, a model or a dataclass.")
-    values: Iterable[Any] = ()
+    choices: dict[str, Any] = {}
     if kind is bool:
-        return Form(kind, {"yes": True, "no": False}, free=False, schema=schema)
-    if typing.get_origin(kind) is Literal:
-        values = typing.get_args(kind)
+        choices = {"yes": True, "no": False}
+    elif typing.get_origin(kind) is Literal:
+        choices = {str(value): value for value in map(plain, typing.get_args(kind))}
     elif isinstance(kind, type) and issubclass(kind, Enum):
-        values = kind
-    choices = {str(value): value for value in map(plain, values)}
+        # A number says nothing to a person; text is what its author wants to be read.
+        values = [(member.name, plain(member)) for member in kind]
+        choices = {value if isinstance(value, str) else name: value for name, value in values}
     return Form(kind, choices, free=not choices, schema=schema)
 
 
