@@ -1,6 +1,7 @@
 // The box to write in: Enter sends, Shift+Enter begins a new line; while a turn goes on the next message can be written.
 
 import { html, say, set } from "./dom";
+import { grow } from "./grown";
 import { icon } from "./icons";
 
 interface Deeds {
@@ -76,11 +77,8 @@ export class MessageBox {
   }
 
   #fit(): void {
-    const { value } = this.#text;
-    set(this.#text, { rows: Math.min(LINES, value.split("\n").length) });
-    const tall = this.#text.scrollHeight > this.#text.clientHeight && this.#text.clientHeight > 0;
-    if (tall) set(this.#text, { rows: Math.min(LINES, Math.round((this.#text.scrollHeight - 8) / 20)) });
-    this.#send.disabled = this.#goes || this.#sent !== null || !value.trim();
+    grow(this.#text, LINES);
+    this.#send.disabled = this.#goes || this.#sent !== null || !this.#text.value.trim();
     say(this.#send, "Send");
   }
 }

@@ -13,19 +13,28 @@ export class Branches {
     this.#onChoose = onChoose;
     this.root.append(html("span", { class: "soft small only-wide" }, "branch"), this.#list);
     this.#list.addEventListener("keydown", (event) => this.#key(event));
+    new ResizeObserver(() => this.#reveal()).observe(this.#list);
   }
 
   show(names: string[], head: string, open: boolean): void {
     this.root.hidden = names.length < 2;
     if (names.join("\n") !== this.#names.join("\n")) this.#list.replaceChildren(...names.map((name) => this.#tab(name)));
-    const moved = head !== this.#head;
     this.#names = names;
     this.#head = head;
     for (const tab of this.#tabs) {
       const isHead = tab.textContent === head;
       set(tab, { "aria-selected": String(isHead), tabindex: isHead ? 0 : -1, "aria-disabled": String(!open && !isHead) });
-      if (isHead && moved) tab.scrollIntoView?.({ block: "nearest", inline: "nearest" });
     }
+    this.#reveal();
+  }
+
+  /** Only the tabs are moved: the notebook stays where its reader is. */
+  #reveal(): void {
+    const head = this.#tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+    if (!head || this.root.contains(document.activeElement)) return;
+    const [tabs, tab] = [this.#list.getBoundingClientRect(), head.getBoundingClientRect()];
+    if (tab.left < tabs.left) this.#list.scrollLeft -= tabs.left - tab.left;
+    else if (tab.right > tabs.right) this.#list.scrollLeft += tab.right - tabs.right;
   }
 
   get #tabs(): HTMLButtonElement[] {

@@ -1,8 +1,9 @@
 // A message in other words: a field in the place of what was said.
 
 import { html, say } from "./dom";
+import { grow } from "./grown";
 
-const LINES = 8;
+const [FEWEST, LINES] = [2, 8];
 
 export class Rewording {
   readonly #article: HTMLElement;
@@ -19,7 +20,6 @@ export class Rewording {
     this.#article = button.closest("article")!;
     this.#onDone = onDone;
     this.#text.value = text;
-    this.#text.rows = Math.min(LINES, Math.max(2, text.split("\n").length));
     const cancel = html("button", { type: "button", class: "quiet", onclick: () => this.#back() }, "Cancel");
     this.#form.append(this.#text, this.#refusal, html("div", { class: "row ways" }, html("span", { class: "soft small grow" }, "Goes on from here, on a branch of its own."), cancel, this.#submit));
     this.#form.addEventListener("submit", (event) => {
@@ -27,8 +27,10 @@ export class Rewording {
       this.#say();
     });
     this.#text.addEventListener("keydown", (event) => this.#key(event));
+    this.#text.addEventListener("input", () => grow(this.#text, LINES, FEWEST));
     this.#article.classList.add("is-reworded");
     this.#article.append(this.#form);
+    grow(this.#text, LINES, FEWEST);
     this.#text.focus();
   }
 

@@ -162,6 +162,7 @@ export class ChatView implements View<ChatState> {
   #reworded(refusal: string | null): void {
     if (refusal !== null) return this.#rewording?.refuse(refusal);
     this.#rewording?.cancel(); // the message is on another branch now
+    this.#conversation.toEnd();
     this.#box.focus();
   }
 

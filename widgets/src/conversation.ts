@@ -64,6 +64,7 @@ export class Conversation {
     this.#scroller.addEventListener("scroll", () => (this.#following = this.#isAtEnd()), { passive: true });
     this.#near = new IntersectionObserver((seen) => this.#approach(seen), { root: this.#scroller, rootMargin: MARGIN });
     this.root = html("div", {}, this.bar, this.#scroller);
+    new ResizeObserver(() => this.follow()).observe(this.#scroller);
   }
 
   /** Show all messages; rows that are already right stay as they are. */

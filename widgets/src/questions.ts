@@ -1,6 +1,7 @@
 // What a run asks people: a card for each open question, a line for each answer, on top of every view of the run.
 
-import { html, say, set } from "./dom";
+import { html, say } from "./dom";
+import { grow } from "./grown";
 import type { Question } from "./protocol";
 import { showStatus, statusMark } from "./status";
 import * as words from "./words";
@@ -72,7 +73,7 @@ class Card {
   readonly #mark = statusMark("waiting");
   readonly #when = html("span", { class: "soft" });
   readonly #asked = html("span", { class: "soft cut asked" });
-  readonly #answer = html("b");
+  readonly #answer = html("b", { class: "cut answer" });
   readonly #refusal = html("p", { class: "bad refusal", role: "alert", hidden: true });
   readonly #box: HTMLTextAreaElement | null;
   readonly #buttons: HTMLButtonElement[];
@@ -98,7 +99,7 @@ class Card {
       event.preventDefault();
       give(this.#box!.value);
     });
-    this.#box?.addEventListener("input", () => set(this.#box!, { rows: Math.min(LINES, this.#box!.value.split("\n").length) }));
+    this.#box?.addEventListener("input", () => grow(this.#box!, LINES));
     const label = question.tool === null ? `Question: ${asker(question)}` : `Approval: ${question.tool}`;
     const words = html("div", { class: "grow said" }, this.#title(), ...about(question));
     const ways = html("div", { class: "row wrap ways" }, ...choose, this.#box && html("div", { class: "row free" }, this.#box, ...free));

@@ -1,10 +1,11 @@
 // Another output for a node, with which a fork goes on from there: what the node gave, as text to change.
 
 import { html, set } from "./dom";
+import { grow } from "./grown";
 import { icon } from "./icons";
 import type { Details } from "./protocol";
 
-const LINES = 12;
+const [FEWEST, LINES] = [2, 12];
 
 export class Rewrite {
   readonly root: HTMLElement;
@@ -24,18 +25,17 @@ export class Rewrite {
     this.#fork = html("button", { type: "button", class: "main", onclick: fork }, icon("fork"), "Fork with this output");
     const back = html("button", { type: "button", onclick: () => this.#turn(false) }, "Discard edits");
     const note = html("span", { class: "soft small" }, "What depends on it runs anew, and nothing else.");
-    this.#text.addEventListener("input", () => this.#fit());
+    this.#text.addEventListener("input", () => grow(this.#text, LINES, FEWEST));
     this.root = html("div", { class: "rewrite", hidden: true }, this.#text, html("div", { class: "row wrap" }, this.#fork, back, note));
   }
 
   /** Offer it for a node that has given something; what somebody is writing stays. */
   show({ title, status, output, kind }: Details, can: boolean): void {
     const isOne = can && status === "succeeded" && output !== null && kind !== "each";
-    this.button.hidden = !isOne;
-    if (!isOne && this.#open) this.#turn(false);
-    set(this.#text, { "aria-label": `Output of ${title}` });
     const given = output?.text ?? "";
-    if (given !== this.#given && this.#open) this.#turn(false);
+    if (this.#open && (!isOne || given !== this.#given)) this.#turn(false);
+    this.button.hidden = !isOne || this.#open;
+    set(this.#text, { "aria-label": `Output of ${title}` });
     this.#given = given;
   }
 
@@ -56,11 +56,7 @@ export class Rewrite {
     this.button.hidden = open;
     if (!open) return;
     this.#text.value = this.#given;
-    this.#fit();
+    grow(this.#text, LINES, FEWEST);
     this.#text.focus({ preventScroll: true });
-  }
-
-  #fit(): void {
-    set(this.#text, { rows: Math.min(LINES, Math.max(2, this.#text.value.split("\n").length)) });
   }
 }

@@ -136,6 +136,7 @@ test("a fork may begin with another output of a node", async () => {
   box.value = "written";
   tell({ facts: [["time", "1 s"]] });
   expect(box.value).toBe("written");
+  expect(button("Edit output").hidden).toBe(true);
   button("Fork with this output").click();
   expect(asked("fork")).toEqual([{ type: "fork", view: "a", node: "plan", output: "written" }]);
   page.model.tell({ type: "refused", view: "a", message: "It does not fit." });
@@ -145,6 +146,10 @@ test("a fork may begin with another output of a node", async () => {
   page.model.tell({ type: "forked", view: "a", fork: "b" });
   expect(find<HTMLElement>(".rewrite").hidden).toBe(true);
   expect(button("Edit output").hidden).toBe(false);
+  button("Edit output").click();
+  page.model.emit("comm:close");
+  expect(find<HTMLElement>(".rewrite").hidden).toBe(true);
+  expect(button("Edit output").hidden).toBe(true);
 });
 
 test("a fork is shown to the reader who asked for it", async () => {
