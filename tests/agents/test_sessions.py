@@ -97,7 +97,7 @@ async def test_any_place_can_be_gone_back_to_also_on_a_branch_that_was_left(memo
     await memory.restore("s", 1)
     await say(agent, "s", "d")
     rows = memory.session("s").messages
-    await memory.restore("s", int(rows[rows.text == "B"].seq.iloc[0]))
+    await memory.restore("s", rows[rows.text == "B"].seq.iloc[0])
     assert await heard(agent, model, "s") == ["a", "A", "b", "B"]
     await memory.restore("s", 0)
     assert await heard(agent, model, "s") == []

@@ -83,13 +83,24 @@ async def test_every_moment_has_all_views():
     assert quire.load(run.id).at(3).nodes["status"].tolist() == run.at(3).nodes["status"].tolist()
 
 
-@pytest.mark.parametrize("seq", [0, -1, 99, 1.5])
+async def test_a_moment_is_named_by_a_cell_of_a_table():
+    run = await finished(book(), "bees")
+    seq = run.events["seq"].iloc[2]
+    assert len(run.at(seq).past) == 3
+    fork = run.fork(at=seq)
+    assert await fork == run.result
+    assert fork.past[3].upto == 3
+    assert quire.load(fork.id).status == "succeeded"
+
+
+@pytest.mark.parametrize("seq", [0, -1, 99, 1.5, None, "2"])
 async def test_a_moment_that_never_was_is_an_error(seq):
     run = await finished(book(), "bees")
     with pytest.raises(errors.DefinitionError, match="has no place"):
         run.at(seq)
-    with pytest.raises(errors.DefinitionError, match="has no place"):
-        run.fork(at=seq)
+    if seq is not None:
+        with pytest.raises(errors.DefinitionError, match="has no place"):
+            run.fork(at=seq)
 
 
 # Edits

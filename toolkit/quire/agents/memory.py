@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
@@ -460,8 +461,10 @@ def _place(fold: SessionFold, name: str | int | Place | None, before: int | str 
         return _before(fold, before)
     if isinstance(name, Place) and (name.session == fold.session or name.session in fold.origins):
         return name
-    if isinstance(name, int) and not isinstance(name, bool) and 0 <= name <= len(fold.events):
-        return Place(fold.session, name)
+    # A cell of a table is a whole number of numpy's.
+    number = -1 if isinstance(name, bool) or not hasattr(name, "__index__") else index(cast("int", name))
+    if 0 <= number <= len(fold.events):
+        return Place(fold.session, number)
     if isinstance(name, str) and name in fold.checkpoints:
         return fold.checkpoints[name]
     if isinstance(name, str):

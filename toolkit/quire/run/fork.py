@@ -76,7 +76,8 @@ def forked(record: Record, run: str, *, at: int | None, edit: Mapping[str, Any],
         kept, edited, whole = branch.events() + given, branch.edited, branch.whole
     again = _taken_anew(record.past, whole)
     mark = Forked(
-        seq=0, at=kept[-1].at, run=run, span=root.span, parent=None, source=record.id, upto=at, edited=edited,
+        seq=0, at=kept[-1].at, run=run, span=root.span, parent=None, source=record.id,
+        upto=None if at is None else past[-1].seq, edited=edited,
         sessions={session: through for session, (_, through) in again.items()},
         branches={session: branch for session, (branch, _) in again.items()},
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -75,10 +76,12 @@ class Record:
         """Return the events up to a place in the log; raise `DefinitionError` if there is none."""
         events = list(self.past)
         last = events[-1].seq if events else 0
-        if not isinstance(seq, int) or not 1 <= seq <= last:  # pyright: ignore[reportUnnecessaryIsInstance]
+        # A cell of a table is a whole number of numpy's.
+        place = index(seq) if hasattr(seq, "__index__") else 0
+        if not 1 <= place <= last:
             message = f"Run {self.id} has no place {seq!r}: it has {last} events."
             raise DefinitionError(message, remedy="The column `seq` of run.events has the places.")
-        return [event for event in events if event.seq <= seq]
+        return [event for event in events if event.seq <= place]
 
     @property
     def name(self) -> str:
