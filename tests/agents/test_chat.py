@@ -254,6 +254,51 @@ async def test_a_question_of_a_turn_is_answered_in_the_chat(memory):
     assert chat.snapshot()["messages"][1]["parts"][0]["result"] == "booked"
 
 
+async def test_a_turn_is_shown_stopped_and_answered_in_every_chat_of_its_session(memory):
+    @Tool
+    async def book(city: str) -> str:
+        """Book."""
+        return "booked" if await current_context().ask(f"Book {city}?", bool) else "left"
+
+    use = ToolUse("book", {"city": "Nara"})
+    agent = guide(memory, [use, "Done.", use], tools=[book])
+    first, watching = agent.chat("trip"), agent.chat("trip")
+    leave = watching.watch()
+    run = await first.start("a", attended=True)
+    await until(watching, lambda: head(watching)["questions"])
+    del first  # its cell was run again
+    later = agent.chat("trip")
+    await later.look()
+    assert (ids(later), head(later)["questions"]) == (ids(watching), head(watching)["questions"])
+    with pytest.raises(errors.SessionError, match="A turn goes on"):
+        await later.send("b")
+    later.answer(head(later)["questions"][0]["id"], "yes")
+    assert await run == "Done."
+    await until(watching, lambda: not watching.going())
+    await until(later, lambda: not later.going())
+    assert said(later) == said(watching) == ["you: a", "guide: Done."]
+    run = await later.start("b", attended=True)
+    await until(watching, lambda: head(watching)["questions"])
+    watching.stop()
+    with pytest.raises(errors.RunCancelled):
+        await run
+    await until(later, lambda: head(later)["status"] == "cancelled")
+    await until(watching, lambda: not watching.going())
+    assert head(watching)["reason"] == "stopped by you"
+    leave()
+
+
+async def test_a_turn_in_another_session_or_store_is_not_shown(memory):
+    model = Gate()
+    run = await Agent(model, "Talk.", name="guide", memory=memory).chat("trip").start("a")
+    await model.asked.wait()
+    for other in (guide(memory).chat("other"), guide(Memory(open_store("memory://"))).chat("trip")):
+        await other.look()
+        assert not other.going()
+    model.open.set()
+    await run
+
+
 # Going back, and going two ways
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from quire.agents.memory import Memory
-from quire.agents.sessions import follow, readable
+from quire.agents.sessions import follow, readable, tell
 from quire.core.errors import SessionError, UnknownCheckpoint
 from quire.core.events import Event, Remembered
 from quire.core.ports import Store
@@ -45,6 +45,20 @@ class _Turn:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it has ended and the chat shows how."""
     closing: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Going:
+    """A turn that goes on, for the other chats of its session."""
+
+    store: Store
+    session: str
+    text: str
+    run: Run[Any]
+
+
+_going: list[_Going] = []
+"""What goes on in this process. A chat may be gone when its turn is not: its cell was run again, say."""
 
 
 class Chat:
@@ -176,11 +190,27 @@ class Chat:
 
     def _begin(self, text: str, *, attended: bool | None) -> Run[Any]:
         run = self._speaker().start(text, session=self._named, attended=attended)
+        self._attend(text, run)
+        going = _Going(self.memory.store, self.session, text, run)
+        _going.append(going)
+        run.when_ended(lambda: _going.remove(going))
+        tell(self.session)
+        return run
+
+    def _attend(self, text: str, run: Run[Any]) -> None:
         turn = self._turn = _Turn(text, run, run.fold())
         run.log.subscribe(partial(self._hear, turn))
         turn.closing = asyncio.get_running_loop().create_task(self._close(turn))
         self._tell()
-        return run
+
+    def _join(self) -> None:
+        """Show the turn that another chat of the session has begun: it can be stopped, and answered, here too."""
+        store, loop = self.memory.store, asyncio.get_running_loop()
+        for other in () if self.going() else tuple(_going):
+            is_here = other.session == self.session and other.store is store
+            if is_here and other.run.loop is loop and not other.run.finished:
+                self._attend(other.text, other.run)
+                break
 
     def _speaker(self) -> Agent:
         """Return the agent as it is now, with a memory."""
@@ -284,6 +314,7 @@ class Chat:
     async def look(self) -> None:
         """Read what the session has now, by whomever it was added."""
         await self._look()
+        self._join()
         self._tell()
 
     def catch_up(self) -> None:
