@@ -14,7 +14,8 @@ model is told of a tool, and a plain function that a step or tool calls can read
 A step sees what those before it wrote, never what a racing sibling writes. What it writes counts once it has ended
 well: so a failed attempt, a loser of a race and a skipped branch have written nothing, and an answer that a cache
 gives again writes what it wrote. Writes of steps that ran side by side are merged in the order in which the flow is
-written down, items of a fan-out in their own order, the calls that one reply asks for in the order in which it asks.
+written down, items of a fan-out in their own order, the calls that one reply asks for in the order in which it asks:
+of those the last one wins where there is no reducer, for a model does not ask again because of a state it cannot see.
 Only what is written is recorded, not the whole state. Each step's end is a checkpoint: `run.states` has its place, for
 `run.at(place).state`, `run.fork(at=place)` and `run.fork(at=place, edit={"state": {"plan": "another"}})`.
 """
