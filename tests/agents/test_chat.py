@@ -142,6 +142,11 @@ class Plan(pydantic.BaseModel):
     days: int
 
 
+def test_a_name_that_nothing_can_be_kept_by_is_refused_at_once(kept_nowhere):
+    with pytest.raises(errors.DefinitionError, match="A name of 201 characters is too long"):
+        guide(Memory()).chat("a" * 201)
+
+
 async def test_structured_replies_are_shown_as_data(memory):
     agent = guide(memory, [Plan(city="Kyoto", days=3)] * 2, output=Plan)
     chat = agent.chat("trip")

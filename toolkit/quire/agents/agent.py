@@ -214,7 +214,7 @@ class Agent(Composable[Any, Any]):
         and nowhere else.
 
         Raises:
-            DefinitionError: it does not take text.
+            DefinitionError: it does not take text, or nothing can be kept by the name of the session.
 
         Example:
             >>> import asyncio

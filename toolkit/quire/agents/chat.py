@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from quire.agents.memory import Memory
-from quire.agents.sessions import follow, readable, tell
+from quire.agents.sessions import follow, readable, stream_of, tell
 from quire.core.errors import SessionError, UnknownCheckpoint
 from quire.core.events import Event, Remembered
 from quire.core.ports import Store
@@ -97,6 +97,7 @@ class Chat:
         self._named = session
         self.session = session or agent.name
         """The conversation that it goes on with."""
+        stream_of(self.session)  # refuses a name that nothing can be kept by
         self._own = Memory(runtime.open_store("memory://"))
         self._turn: _Turn | None = None
         self._held = False

@@ -65,7 +65,7 @@ def quoted(name: str) -> str:
         for letter in (bytes([byte]) for byte in name.encode("utf-8", "surrogatepass"))
     ).decode()
     if not 0 < len(text) <= _LONGEST:
-        message = f"A name of {len(name)} characters is none." if name else "An empty name is none."
+        message = f"A name of {len(name)} characters is too long." if name else "An empty name is none."
         raise DefinitionError(message, remedy='Give a short text that tells it from others, such as "user-42".')
     return text
 
