@@ -48,7 +48,9 @@ export class Names {
 }
 
 export function write(scene: Scene, names: Names): string {
-  const { boxes, arrows, direction } = scene;
+  const { arrows, direction } = scene;
+  // What nothing leads to or from is stacked from below, left to right.
+  const boxes = direction === "LR" && arrows.length === 0 ? [...scene.boxes].reverse() : scene.boxes;
   const lines = [
     `rankdir=${direction} splines=true newrank=true compound=true`,
     `nodesep=${inches(NODE_GAP)} ranksep=${inches(rankGap(arrows, direction))}`,
@@ -56,7 +58,7 @@ export function write(scene: Scene, names: Names): string {
     `edge [arrowsize=.7${direction === "LR" ? " tailport=e headport=w" : ""}]`,
     ...boxes.filter(({ id }) => !scene.nest.home(id)).map((box) => node(box, names)),
     ...clusters(scene, names),
-    ...columns(scene).map((ids) => `{rank=same ${ids.map((id) => names.node(id)).join(" ")}}`),
+    ...columns({ ...scene, boxes }).map((ids) => `{rank=same ${ids.map((id) => names.node(id)).join(" ")}}`),
     ...arrows.map((arrow, index) => edge(arrow, index, scene, names)),
     ...ties(scene, names),
     ...spine(scene, names),

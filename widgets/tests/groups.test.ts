@@ -123,6 +123,13 @@ test.each(Array.from({ length: 25 }, (_, seed) => seed + 1))("whatever nests, ea
   }
 });
 
+test.each<[Direction, "x" | "y"]>([["LR", "y"], ["TB", "x"]])("nodes without edges stand in the order they are given (%s)", async (direction, along) => {
+  const { boxes } = await place(direction, new Nest([]), [], ["a", "b", "c"].map(box));
+  const [a, b, c] = ["a", "b", "c"].map((id) => boxes.get(id)![along]);
+  expect(a).toBeLessThan(b!);
+  expect(b).toBeLessThan(c!);
+});
+
 test("only the gap that holds a label is widened", async () => {
   const boxes = ["a", "b", "c"].map(box);
   const layout = await place("LR", new Nest([]), [{ ...arrow("a", "b"), label: 100 }, arrow("b", "c")], boxes);
