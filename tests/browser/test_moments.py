@@ -10,6 +10,13 @@ from playwright.sync_api import expect
 
 from tests.browser.contrasts import CONTRASTS
 
+WATCH = """view => {
+    window.seen = new Set();
+    const look = () => view.querySelectorAll('[role=button]').forEach((node) => window.seen.add(node.ariaLabel));
+    new MutationObserver(look).observe(view, { subtree: true, attributes: true });
+}"""
+"""Takes down what all nodes are seen to be, however shortly."""
+
 FLOW = """
 import asyncio
 from pydantic import BaseModel
@@ -97,12 +104,13 @@ def test_the_inspector_shows_a_node_as_it_was(notebook):
 
 
 def test_a_replay_ends_where_the_run_did(notebook):
-    page = notebook(FLOW, "gate.set()\n" + STARTED, "await run")
+    page = notebook(FLOW, STARTED, "await asyncio.sleep(1.5); gate.set(); await run")
     page.run_all()
     view = page.output(1).get_by_role("region", name="Run pager")
     expect(view.get_by_role("button", name="check: succeeded")).to_be_visible()
+    view.evaluate(WATCH)
     view.get_by_role("button", name="Replay from the start").click()
-    expect(view.get_by_role("button", name="plan: running")).to_be_visible()
+    page.page.wait_for_function("() => window.seen.has('check: running')")
     expect(view.get_by_role("button", name="check: succeeded")).to_be_visible()
     expect(view.get_by_role("slider", name="Moment")).to_have_attribute("aria-valuetext", re.compile("the end"))
 
