@@ -102,6 +102,7 @@ class PostgresStore(ServedStore[_Pool]):
         asyncpg.CrashShutdownError,
         asyncpg.CannotConnectNowError,
     )
+    starting = (asyncpg.CannotConnectNowError,)
     refused = asyncpg.PostgresError
 
     def __init__(self, url: str) -> None:

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NotAnswered
 
 from quire.adapters.stores.address import opaque
@@ -74,6 +74,7 @@ class RedisStore(ServedStore[_Client]):
 
     server = "Redis"
     lost = (OSError, NotConnected, NotAnswered)
+    starting = (BusyLoadingError,)
     refused = RedisError
 
     def __init__(self, url: str) -> None:

@@ -31,12 +31,14 @@ class ServedStore(ABC, Generic[T]):
     """Its name, for errors."""
     lost: ClassVar[tuple[type[Exception], ...]]
     """Errors that say that there is no connection."""
+    starting: ClassVar[tuple[type[Exception], ...]]
+    """Those of them that say that it is there, and will answer soon."""
     refused: ClassVar[type[Exception]]
     """What all errors have in common by which the server refuses."""
 
     def __init__(self, url: str, opened: Callable[[str], Awaitable[T]], closed: Callable[[T], Awaitable[None]]) -> None:
         self.place = shown(url)
-        self._turns: Turns[T] = Turns(lambda: opened(url), closed, self.lost)
+        self._turns: Turns[T] = Turns(lambda: opened(url), closed, self.lost, self.starting)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.place!r})"

@@ -49,7 +49,8 @@ class _State(Generic[T]):
 class Turns(Generic[T]):
     """Something that is open on that loop; whoever uses it for the same stream takes turns, first come, first served.
 
-    What is cancelled before its turn is not done; what is cancelled in its turn is done nevertheless.
+    What is cancelled before its turn is not done; what is cancelled in its turn is done nevertheless. `lost` are the
+    errors after which it is tried again, if the server has answered before or, as those of `starting` say, will soon.
 
     Example:
         >>> import asyncio
@@ -68,9 +69,11 @@ class Turns(Generic[T]):
         opening: Callable[[], Awaitable[T]],
         closing: Callable[[T], Awaitable[object]],
         lost: tuple[type[Exception], ...],
+        starting: tuple[type[Exception], ...] = (),
     ) -> None:
         self._opening = opening
         self._lost = lost
+        self._starting = starting
         self._state: _State[T] = _State()
         weakref.finalize(self, _close, self._state, closing).atexit = False
 
@@ -109,7 +112,8 @@ class Turns(Generic[T]):
         while True:
             try:
                 result = await work(await self._opened())
-            except self._lost:
+            except self._lost as error:
+                self._state.met = self._state.met or isinstance(error, self._starting)
                 now = time.monotonic()
                 until = until or now + (_PATIENCE if self._state.met else 0)
                 if now >= until:
