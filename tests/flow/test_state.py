@@ -5,7 +5,7 @@ import gc
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 import quire
 from quire import Agent, Process, Retry, State, Step, Tool, errors
@@ -758,3 +758,38 @@ def test_a_store_gives_it_back_typed(make, tmp_path):
         state = quire.load(run.id).state
     assert state == run.state
     assert state.price == Quote(usd=3, at=9)
+
+
+def capital(words: str) -> str:
+    if not words[:1].isupper():
+        raise ValueError("It begins with a capital letter.")
+    return words
+
+
+def test_a_validator_that_writes_would_pass_by_is_refused():
+    with pytest.raises(errors.DefinitionError, match="`check` of Checked would not be asked") as caught:
+
+        class Checked(State):
+            plan: str = ""
+
+            @field_validator("plan")
+            @classmethod
+            def check(cls, plan: str) -> str:
+                return capital(plan)
+
+    assert "AfterValidator" in caught.value.remedy
+
+
+def test_the_type_of_a_channel_may_have_a_check_of_its_own():
+    class Titled(State):
+        plan: Annotated[str, AfterValidator(capital)] = "None yet"
+
+    @Step
+    def write(plan: str) -> str:
+        Titled.write(plan=plan)
+        return Titled.now().plan
+
+    flow = write.with_state(Titled)
+    assert flow.execute_sync("Bees") == "Bees"
+    with pytest.raises(errors.StateError, match="capital letter"):
+        flow.execute_sync("bees")

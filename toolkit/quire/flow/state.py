@@ -124,7 +124,8 @@ class State(BaseModel):
     the state by now, `run.at(seq).state` at that place in the log, and `run.states` has a row for every write.
 
     Raises:
-        DefinitionError: a reducer is none, or a channel's name is taken.
+        DefinitionError: a reducer is none, a channel's name is taken, or there is a validator; channels are checked by
+            their types.
 
     Example:
         >>> import typing
@@ -156,10 +157,21 @@ class State(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Find the reducers; raise `DefinitionError` for what is none."""
         super().__pydantic_init_subclass__(**kwargs)
+        cls._refuse_validators()
         DECLARED[cls.__name__] = cls
         cls._known = None
         if cls.__pydantic_complete__:  # else a type is still to be defined that an annotation names
             cls._channels()
+
+    @classmethod
+    def _refuse_validators(cls) -> None:
+        """Raise `DefinitionError` for checks that a write would pass by: it is a part of a state, never a whole one."""
+        written = cls.__pydantic_decorators__
+        names = [*written.field_validators, *written.model_validators, *written.validators, *written.root_validators]
+        if names:
+            message = f"`{names[0]}` of {cls.__name__} would not be asked when a step writes."
+            remedy = "Let the channel's type check it: Annotated[str, AfterValidator(check)], or a model of its own."
+            raise DefinitionError(message, remedy=remedy)
 
     @classmethod
     def _channels(cls) -> dict[str, _Channel]:
